@@ -1,0 +1,55 @@
+# `make demo` and `make test` do everything; `make help` lists the rest.
+# Everything is installed into .venv inside the checkout, from requirements/ (pinned, with hashes).
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# uv is taken from the PATH where it is, else from PyPI into .uv inside the checkout.
+UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
+PYTEST_ARGS ?=
+SOURCES := airflow_provider_confluence tests dags
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check format lint types lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(VENV)/.installed ## make .venv and nothing else
+
+.uv/bin/uv: requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.10 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 10) else 0)'
+	$(PYTHON) -m venv .uv
+	.uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+
+$(VENV)/.installed: requirements/dev.txt pyproject.toml $(filter .uv/bin/uv,$(UV))
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: install ## index a wiki and search it: the sandbox, or your own with CONFLUENCE_URL, _USER, _TOKEN, _SPACE
+	@$(BIN)/python -m airflow_provider_confluence.demo
+
+test: install ## run the tests
+	$(BIN)/pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+
+check: format lint types test ## format, lint, types, tests: the one command before a commit
+
+format: install ## format the code
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --select I --fix --quiet $(SOURCES)
+
+lint: install ## lint the code
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+
+types: install ## check the types
+	$(BIN)/mypy
+
+lock: .uv/bin/uv ## compile requirements/ anew
+	.uv/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.10 --generate-hashes \
+	  --no-emit-index-url --no-annotate --quiet --upgrade --custom-compile-command "make lock" -o requirements/dev.txt
+
+clean: ## remove what make made
+	rm -rf .venv .uv .demo build dist test-output .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,132 @@
+"""What the rest of the package asks of Confluence, the same for both editions.
+
+:func:`connect` finds the edition and returns the client for it. A client is safe to use from many threads; all of them share one gate
+(:mod:`airflow_provider_confluence.confluence.gate`), which paces, pauses and retries for the whole process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from airflow_provider_confluence.documents import Entry, Failure, Space
+
+Edition = Literal["cloud", "datacenter"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSettings:
+    """How to reach a Confluence: the fields of the Airflow connection, or of the command line.
+
+    ``endpoint`` is the specification's: ``https://site.atlassian.net/wiki`` or ``https://site.atlassian.net`` on Cloud, the base URL with
+    its context path on Data Center. Without ``username`` the token is a personal access token. ``ca_bundle`` is a path; ``proxy`` a URL.
+    """
+
+    endpoint: str
+    username: str | None = None
+    token: str | None = None
+    deployment: Literal["auto", "cloud", "datacenter"] = "auto"
+    verify_ssl: bool = True
+    ca_bundle: str | None = None
+    proxy: str | None = None
+    timeout_seconds: float = 60.0
+    max_in_flight: int | None = None
+    requests_per_second: float | None = None
+
+    def __repr__(self) -> str:  # the token never reaches a log or a traceback
+        return f"ConnectionSettings(endpoint={self.endpoint!r}, username={self.username!r}, token=…)"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who we are to Confluence. ``server_time`` is the ``Date`` header of that answer, aware and in UTC."""
+
+    account_id: str
+    display_name: str
+    anonymous: bool
+    server_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """One item with its body, as it is now: ``entry`` may be newer than what the listing said."""
+
+    entry: Entry
+    representation: Literal["storage", "atlas_doc_format"]
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
+class TreeNode:
+    """A step of the tree that is no page: a folder, whiteboard, database or embed."""
+
+    id: str
+    type: str
+    title: str
+    parent_id: str | None
+    parent_type: str | None
+    url: str
+
+
+class Listing(Iterable[Entry], Protocol):
+    """Entries as they arrive, each id at most once, and whether that was all of them.
+
+    ``complete`` is ``False`` until the last page was read and nothing was odd; law 1 hangs on it. ``doubt`` says why a finished listing
+    is not complete. Iterate once.
+    """
+
+    complete: bool
+    doubt: str | None
+
+
+class ConfluenceClient(Protocol):
+    """The typed client. Every call raises the errors of :mod:`airflow_provider_confluence.errors` and nothing else."""
+
+    edition: Edition
+    site: str
+    """The canonical base URL, without a trailing slash and without the credential: it names the site in the state."""
+
+    @property
+    def requests_made(self) -> int:
+        """Requests sent so far, retries included."""
+
+    @property
+    def throttled_seconds(self) -> float:
+        """Seconds for which the gate held requests back."""
+
+    def identity(self) -> Identity:
+        """Return who we are. 1 request. :raises CredentialsError: for a refused token, and for an anonymous answer."""
+
+    def spaces(self, keys: Sequence[str]) -> list[Space]:
+        """Return those of the spaces that this account can see, in no particular order; the others are simply absent."""
+
+    def list_content(self, space: Space, type_: Literal["page", "blogpost"]) -> Listing:
+        """Return the current pages or blog posts of a space, slim, with labels where they come in bulk."""
+
+    def list_attachments(self, spaces: Sequence[Space]) -> Listing:
+        """Return current attachments, ``container_id`` set; on Cloud those of other spaces too, because no filter exists there."""
+
+    def attachments_of(self, container: Entry) -> Listing:
+        """Return the current attachments of one page or blog post; an invisible container lists nothing and is not complete."""
+
+    def labels_of(self, type_: str, content_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Return labels for those ids that are visible. Up to 1 request an id."""
+
+    def look_up(self, type_: Literal["page", "blogpost"], content_ids: Sequence[str]) -> dict[str, Entry]:
+        """Return items by id whatever their status (current, archived, trashed); an id that is absent has no answer."""
+
+    def fetch_bodies(
+        self, type_: Literal["page", "blogpost"], content_ids: Sequence[str]
+    ) -> Iterator[Fetched | Failure]:
+        """Yield items with bodies, in any order, in bulk and in parallel; ids that are gone yield nothing."""
+
+    def tree_nodes(self, nodes: Iterable[tuple[str, str]]) -> dict[str, TreeNode]:
+        """Return folders and their like by ``(id, type)``; invisible ones are absent. 1 request each (they have no list)."""
+
+    def people(self, account_ids: Iterable[str]) -> dict[str, str]:
+        """Return display names by account id, in bulk; unknown accounts are absent."""
+
+    def close(self) -> None:
+        """Close the connections; safe to repeat."""

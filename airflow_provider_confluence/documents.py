@@ -1,0 +1,280 @@
+"""What travels: an Entry (listed), a Document or Tombstone (ready for a sink), a Failure (one item that did not work).
+
+All are frozen and turn into plain JSON and back (``to_json`` / ``from_json``). ``document_schema()`` is the published JSON Schema of
+a document; the staging files, the queue sink and the files sink all carry exactly it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from importlib import resources
+from typing import Any
+
+SCHEMA_VERSION = 1
+CONTENT_TYPES = ("page", "blogpost", "attachment", "comment", "folder", "whiteboard", "database", "embed")
+
+
+def document_id(datasource_id: str, content_id: str) -> str:
+    """Return the id of the document in every sink: ``md5("<datasource id>-<content id>")``, as Coco's connector makes it."""
+    return hashlib.md5(f"{datasource_id}-{content_id}".encode(), usedforsecurity=False).hexdigest()
+
+
+def rfc3339(instant: datetime) -> str:
+    """Return an aware datetime as RFC 3339 in UTC with milliseconds, for example ``2026-03-01T09:30:00.000Z``."""
+    return instant.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Who created or edited something. ``name`` is ``None`` where only the id is known."""
+
+    id: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """A space as Confluence names it. ``id`` is stable; ``key`` and ``name`` may be changed by its admins."""
+
+    id: str
+    key: str
+    name: str
+    status: str = "current"
+    type: str = "global"
+    homepage_id: str | None = None
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ancestor:
+    """One step of the way from the top of the space down to an item."""
+
+    id: str
+    title: str
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A link out of a document. ``content_id`` is known where the target is an item of Confluence that was looked up."""
+
+    url: str
+    title: str = ""
+    content_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One item as a listing names it: everything but the body.
+
+    ``version`` is Confluence's own. ``parent_id`` is the next item up the tree (``None`` at the top of the space), ``container_id`` the
+    page or blog post that an attachment or comment belongs to. ``labels`` is ``None`` where the listing could not tell them, which is
+    not the same as an item without labels. ``created`` and ``updated`` are RFC 3339 in UTC. ``url`` is absolute.
+    """
+
+    content_id: str
+    type: str
+    status: str
+    title: str
+    version: int
+    space_id: str
+    parent_id: str | None = None
+    parent_type: str | None = None
+    container_id: str | None = None
+    url: str = ""
+    created: str | None = None
+    updated: str | None = None
+    creator: Person | None = None
+    last_editor: Person | None = None
+    labels: tuple[str, ...] | None = None
+    media_type: str | None = None
+    size_bytes: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry as plain JSON, without the fields that are at their default."""
+        return _plain(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Entry:
+        """Return the entry that ``to_json`` wrote."""
+        given = dict(value)
+        for name in ("creator", "last_editor"):
+            if given.get(name) is not None:
+                given[name] = Person(**given[name])
+        if given.get("labels") is not None:
+            given["labels"] = tuple(given["labels"])
+        return cls(**given)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A whole item, ready for any sink (the document of the published schema).
+
+    ``revision`` orders the writes of one document: a sink keeps the highest it has seen. ``content`` is Markdown. ``permissions`` is
+    ``None`` where the datasource does not ask for them.
+    """
+
+    id: str
+    datasource_id: str
+    datasource_name: str
+    content_id: str
+    revision: int
+    type: str
+    status: str
+    title: str
+    content: str
+    url: str
+    space: Space
+    source_version: int
+    summary: str = ""
+    parent_id: str | None = None
+    ancestors: tuple[Ancestor, ...] = ()
+    container: Ancestor | None = None
+    labels: tuple[str, ...] = ()
+    created: str | None = None
+    updated: str | None = None
+    creator: Person | None = None
+    last_editor: Person | None = None
+    language: str | None = None
+    media_type: str | None = None
+    size_bytes: int | None = None
+    links: tuple[Link, ...] = ()
+    properties: Mapping[str, str] = field(default_factory=dict)
+    permissions: list[list[str]] | None = None
+    outcome: str = "ok"
+    warnings: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the document in the shape of ``document_schema()``."""
+        return {
+            "id": self.id,
+            "schema_version": SCHEMA_VERSION,
+            "datasource": {"id": self.datasource_id, "name": self.datasource_name},
+            "content_id": self.content_id,
+            "revision": self.revision,
+            "type": self.type,
+            "status": self.status,
+            "title": self.title,
+            "content": self.content,
+            "summary": self.summary,
+            "url": self.url,
+            "space": {"id": self.space.id, "key": self.space.key, "name": self.space.name},
+            "parent_id": self.parent_id,
+            "ancestors": [_whole(a) for a in self.ancestors],
+            "container": _whole(self.container),
+            "labels": list(self.labels),
+            "created": self.created,
+            "updated": self.updated,
+            "creator": _whole(self.creator),
+            "last_editor": _whole(self.last_editor),
+            "source_version": self.source_version,
+            "language": self.language,
+            "media_type": self.media_type,
+            "size_bytes": self.size_bytes,
+            "links": [_whole(link) for link in self.links],
+            "properties": dict(self.properties),
+            "permissions": self.permissions,
+            "extraction": {"outcome": self.outcome, "warnings": list(self.warnings)},
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Document:
+        """Return the document that ``to_json`` wrote. :raises ValueError: when the schema version is another one."""
+        if value["schema_version"] != SCHEMA_VERSION:
+            raise ValueError(f"document schema version {value['schema_version']} is not {SCHEMA_VERSION}")
+        space = value["space"]
+
+        def person(name: str) -> Person | None:
+            return Person(**value[name]) if value[name] else None
+
+        return cls(
+            id=value["id"],
+            datasource_id=value["datasource"]["id"],
+            datasource_name=value["datasource"]["name"],
+            content_id=value["content_id"],
+            revision=value["revision"],
+            type=value["type"],
+            status=value["status"],
+            title=value["title"],
+            content=value["content"],
+            url=value["url"],
+            space=Space(id=space["id"], key=space["key"], name=space["name"]),
+            source_version=value["source_version"],
+            summary=value["summary"],
+            parent_id=value["parent_id"],
+            ancestors=tuple(Ancestor(**a) for a in value["ancestors"]),
+            container=Ancestor(**value["container"]) if value["container"] else None,
+            labels=tuple(value["labels"]),
+            created=value["created"],
+            updated=value["updated"],
+            creator=person("creator"),
+            last_editor=person("last_editor"),
+            language=value["language"],
+            media_type=value["media_type"],
+            size_bytes=value["size_bytes"],
+            links=tuple(Link(**link) for link in value["links"]),
+            properties=dict(value["properties"]),
+            permissions=value["permissions"],
+            outcome=value["extraction"]["outcome"],
+            warnings=tuple(value["extraction"]["warnings"]),
+        )
+
+    def text_and_metadata(self) -> dict[str, Any]:
+        """Return ``{"text": …, "metadata": {…}}``, the shape that Airflow's common-ai provider loads."""
+        metadata = self.to_json()
+        text = metadata.pop("content")
+        return {"text": text, "metadata": metadata}
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """The order to remove a document, and to keep writes of an older revision from bringing it back."""
+
+    id: str
+    datasource_id: str
+    content_id: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One item that could not be fetched, converted or written: kept in the manifest and tried again in every run.
+
+    ``reason`` is a short word that can be counted; ``message`` a sentence without page text.
+    """
+
+    content_id: str
+    type: str
+    reason: str
+    message: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the failure as plain JSON."""
+        return _whole(self)  # type: ignore[return-value]
+
+
+def _whole(value: Any) -> dict[str, Any] | None:
+    return None if value is None else {name: getattr(value, name) for name in value.__dataclass_fields__}
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    found = {}
+    for name, spec in value.__dataclass_fields__.items():
+        item = getattr(value, name)
+        if item == spec.default:
+            continue
+        if hasattr(item, "__dataclass_fields__"):
+            item = _plain(item)
+        found[name] = list(item) if isinstance(item, tuple) else item
+    return found
+
+
+def document_schema() -> dict[str, Any]:
+    """Return the published JSON Schema (draft 2020-12) of a document."""
+    text = resources.files("airflow_provider_confluence").joinpath("document.schema.json").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded

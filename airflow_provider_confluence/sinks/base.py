@@ -1,0 +1,92 @@
+"""The contract that every sink keeps.
+
+A sink takes upserts (:class:`~airflow_provider_confluence.documents.Document`) and tombstones, and answers for each of them. What it can
+and cannot hold is declared in :class:`Capabilities`, so that the run and the documentation can say what follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, runtime_checkable
+
+from airflow_provider_confluence.documents import Document, Tombstone
+
+Outcome = Literal["written", "superseded", "rejected", "retry"]
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a sink holds by itself.
+
+    ``versioned``: an older revision never beats a newer one, and a tombstone keeps older writes out. ``inventory``: it can list what it
+    holds. ``atomic_swap``: a new index can be filled aside and then take the old one's place at once.
+    """
+
+    versioned: bool
+    inventory: bool
+    atomic_swap: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """Who may write the documents of a datasource: one deployment, reading one Confluence site."""
+
+    datasource_id: str
+    deployment_id: str
+    site: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of one write.
+
+    *written*: durable once ``flush`` returns. *superseded*: the sink already holds this or a newer revision, which is success.
+    *rejected*: this item can never be written as it is (``reason`` says why). *retry*: not now.
+    """
+
+    id: str
+    outcome: Outcome
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryItem:
+    """One document that the sink holds."""
+
+    id: str
+    content_id: str
+    revision: int
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """Where documents go. One instance serves one datasource and is used by one thread."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this sink holds by itself."""
+
+    def open(self, owner: Owner, *, adopt: bool = False) -> None:
+        """Make the destination ready and record its owner; safe to repeat.
+
+        :param adopt: take the datasource's documents over from another owner.
+        :raises OwnershipError: when the documents of this datasource belong to another deployment or site.
+        :raises ConfigurationError: when the destination cannot be used as configured.
+        :raises SinkUnavailableError: when it cannot be reached now.
+        """
+
+    def write(self, items: Sequence[Document | Tombstone]) -> list[Answer]:
+        """Write a batch, in order, and answer for each item, in the same order. A repeated call is safe.
+
+        :raises SinkUnavailableError: when the whole batch could not be delivered.
+        """
+
+    def flush(self) -> None:
+        """Return when everything answered *written* is durable and visible to searches."""
+
+    def inventory(self, datasource_id: str) -> Iterator[InventoryItem]:
+        """Yield every document of the datasource that the sink holds, in no particular order, streaming."""
+
+    def close(self) -> None:
+        """Release what the sink holds open; safe to repeat."""
