@@ -1,0 +1,87 @@
+"""How the sandbox reads what nobody could verify about Confluence: one switch for each.
+
+The marks used through the sandbox: **[S]** the official specification or documentation says so, **[M]** measured, **[R]** reported by
+users or tickets, **[A]** assumed. Behaviour that is [S] or [M] is fixed. Each [A], and each [R] that was seen only once, is a field here,
+and a client is right only if it holds under every value of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(slots=True)
+class Readings:
+    """Switches with their defaults; they may be set before or while the sandbox runs.
+
+    A model carries its own (``move_bumps_version`` …), and both servers over one model read the same object.
+    """
+
+    # ---------------------------------------------------------------- content
+    move_bumps_version: bool = False
+    """[A] A move within or between spaces makes a new version with a new date."""
+    restore_bumps_version: bool = False
+    """[A] Restoring from the trash makes a new version."""
+    archiving_lifts_children: bool = True
+    """[A] Children of an item archived alone go up to its parent, as those of a trashed item do."""
+    hidden_covers_descendants: bool = True
+    """View restrictions are inherited [S]; ``False`` hides only the item itself, as a restriction index that lags would."""
+
+    # ---------------------------------------------------------------- Cloud
+    cloud_cursor: Literal["keyset", "offset"] = "keyset"
+    """[A] What the opaque v2 cursor holds: the last row's sort value, or a position that shifts when rows come and go."""
+    cloud_default_sort: Literal["id", "-id", "-modified-date"] = "id"
+    """[A] The order of v2 lists where none was asked for."""
+    attachments_follow_container: bool = True
+    """[A] Attachments of an archived page are listed as archived; ``False`` lists them as current."""
+    page_by_id_answers_trashed: bool = True
+    """[A] ``/pages/{id}`` without ``status=`` also answers archived and trashed pages (with their status); ``False`` answers 404."""
+    anonymous_access: bool = False
+    """The administrator let anonymous visitors in; they see the spaces made with ``public=True``."""
+    anonymous_identity_is_403: bool = False
+    """[R] Without anonymous access v1 ``/user/current`` answers 403 "not permitted to use Confluence" instead of type anonymous."""
+    classic_token_at_gateway: bool = True
+    """[A] The gateway takes classic API tokens too."""
+    scoped_token: bool = False
+    """The token is a scoped one: good at the gateway only, plain 401 at the site [R]."""
+    media_host_refuses_authorization: bool = True
+    """[R] The media host answers 400 where an Authorization header is sent along."""
+    legacy_download_refused: bool = True
+    """[R] ``/wiki/download/attachments/…`` answers 401 with an OAuth challenge (CHANGE-2735)."""
+
+    # ---------------------------------------------------------------- CQL, both editions
+    cql_index_lag_seconds: float = 0.0
+    """[R] Items changed less than this long ago are found in no search by their new state."""
+    cql_zone_offset_minutes: int = 0
+    """[R] Absolute dates in CQL are read in a zone this far east of UTC (CONFCLOUD-70966)."""
+    cql_lists_archived: bool = False
+    """[A] A search finds archived pages."""
+    search_cap_bare: int = 1000
+    """[S: KB for Data Center, A: Cloud] Rows of a search without expansions."""
+    search_cap_expanded: int = 200
+    """[S: KB for Data Center, A: Cloud] … with expansions that are no bodies."""
+    search_cap_body: int = 50
+    """[S: KB for Data Center, A: Cloud] … with bodies."""
+
+    # ---------------------------------------------------------------- Data Center
+    invalid_token_is_anonymous: bool = False
+    """[R] A wrong personal access token answers 200 as anonymous where anonymous access is on, instead of 401."""
+    basic_auth_disabled: bool = False
+    """[R] User and password answer 403 "Basic Authentication has been disabled on this instance."."""
+    scan_available: bool = True
+    """``/content/scan`` exists: 7.18 and newer [S]."""
+    scan_cursor_with_type: Literal["accepted", "refused"] = "accepted"
+    """[A] What happens when ``type`` is sent beside a cursor; the documentation says it is needed on the first request only."""
+    scan_remembers_type: bool = True
+    """[A] A cursor without ``type`` goes on with the first request's type; ``False`` falls back to ``page``."""
+    list_cap_bare: int = 500
+    """[R] Rows of ``/space/{key}/content/{type}``, ``/content`` and child lists without expansions."""
+    list_cap_expanded: int = 200
+    """[R] … with expansions (100 to 200 were seen)."""
+    datacenter_utc_offset_minutes: int = 120
+    """The zone in which Data Center writes instants: the server's, never the reader's."""
+    datacenter_version: str = "10.0.3"
+    """What ``/server-information`` says."""
+    trash_listing_allowed: bool = False
+    """The account administers its spaces, so that ``/space/{key}/trash`` answers; else 403 [S]."""

@@ -1,0 +1,108 @@
+"""What the content model is made of, and the plain records in which it tells tests what Confluence shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+ItemType = Literal["page", "blogpost", "folder", "attachment"]
+Status = Literal["current", "archived", "trashed"]
+Viewer = Literal["account", "anonymous"]
+
+
+@dataclass(slots=True)
+class User:
+    """A person: ``id`` is the account id on Cloud and the user key on Data Center, ``username`` exists on Data Center only."""
+
+    id: str
+    username: str
+    name: str
+
+
+@dataclass(slots=True)
+class Space:
+    """A space; ``public`` lets anonymous visitors in, ``hidden`` takes it from our account."""
+
+    id: int
+    key: str
+    name: str
+    created_at: datetime
+    author: str
+    type: str = "global"
+    status: Literal["current", "archived"] = "current"
+    homepage_id: int | None = None
+    public: bool = False
+    hidden: bool = False
+
+
+@dataclass(slots=True)
+class Version:
+    """One version of an item."""
+
+    number: int
+    created_at: datetime
+    author: str
+    message: str = ""
+
+
+@dataclass(slots=True)
+class Item:
+    """One piece of content. Bodies and files may be functions, so that a large wiki costs no memory until it is read."""
+
+    id: int
+    type: ItemType
+    title: str
+    space_id: int
+    parent_id: int | None
+    author: str
+    created_at: datetime
+    version: Version
+    body: str | Callable[[], str] = ""
+    labels: tuple[str, ...] = ()
+    status: Status = "current"
+    hidden: bool = False
+    older: list[Version] = field(default_factory=list)
+    container_id: int | None = None
+    media_type: str = ""
+    files: list[bytes | Callable[[], bytes]] = field(default_factory=list)
+    trashed_parent_id: int | None = None
+
+    @property
+    def public_id(self) -> str:
+        """The id as the interfaces write it: digits, and ``att`` before those of an attachment."""
+        return f"att{self.id}" if self.type == "attachment" else str(self.id)
+
+    @property
+    def text(self) -> str:
+        """The body in storage format."""
+        return self.body if isinstance(self.body, str) else self.body()
+
+    def file(self, version: int | None = None) -> bytes:
+        """Return the bytes of an attachment, of the newest version or of the one named."""
+        found = self.files[-1 if version is None else version - 1]
+        return found if isinstance(found, bytes) else found()
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One item as Confluence shows it now: what a test holds an index against. Ids are as the interfaces write them."""
+
+    id: str
+    type: ItemType
+    title: str
+    space: str
+    status: Status
+    version: int
+    parent: str | None
+    labels: tuple[str, ...]
+    body: str
+    author: str
+    editor: str
+    created_at: datetime
+    edited_at: datetime
+    container: str | None = None
+    filename: str | None = None
+    media_type: str | None = None
+    size: int | None = None
