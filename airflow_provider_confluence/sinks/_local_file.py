@@ -220,7 +220,7 @@ def connect(path: Path, *, read_only: bool, busy_timeout_seconds: float) -> sqli
     with sqlite_errors(path):
         mode = "ro" if read_only else "rw"
         connection = sqlite3.connect(
-            f"file:{quote(str(path))}?mode={mode}", uri=True, isolation_level=None, timeout=busy_timeout_seconds
+            f"file:{quote(os.fsencode(path))}?mode={mode}", uri=True, isolation_level=None, timeout=busy_timeout_seconds
         )
         try:
             _judge(connection, path)

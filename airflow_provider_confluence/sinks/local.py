@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_confluence.documents import Document, Tombstone
-from airflow_provider_confluence.errors import ConfigurationError, OwnershipError, SinkUnavailableError
+from airflow_provider_confluence.errors import ConfigurationError, OwnershipError
 from airflow_provider_confluence.sinks import _local_file as local_file
 from airflow_provider_confluence.sinks._segmentation import readable, searchable
 from airflow_provider_confluence.sinks.base import Answer, Capabilities, InventoryItem, Owner
@@ -143,7 +143,7 @@ class LocalSink:
 
     def _opened(self) -> tuple[sqlite3.Connection, Owner]:
         if self._connection is None or self._owner is None:
-            raise SinkUnavailableError(f"the local index {self.path} is not open: call open() first")
+            raise RuntimeError(f"the local index {self.path} is not open: call open() first")
         return self._connection, self._owner
 
     def _prepare(self, item: Document | Tombstone, owner: Owner) -> dict[str, Any] | str:

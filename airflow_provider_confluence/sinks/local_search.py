@@ -162,6 +162,7 @@ class LocalIndex:
     @contextmanager
     def _snapshot(self) -> Iterator[sqlite3.Connection]:
         if self._connection is None:
+            local_file.refuse_network_file_system(self.path)
             self._connection = local_file.connect(
                 self.path, read_only=True, busy_timeout_seconds=self._busy_timeout_seconds
             )

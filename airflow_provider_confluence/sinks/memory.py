@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from airflow_provider_confluence.documents import Document, Tombstone
-from airflow_provider_confluence.errors import OwnershipError, SinkUnavailableError
+from airflow_provider_confluence.errors import OwnershipError
 from airflow_provider_confluence.sinks.base import Answer, Capabilities, InventoryItem, Owner
 
 
@@ -81,7 +81,7 @@ class MemorySink:
 
     def _opened(self) -> Owner:
         if self._owner is None:
-            raise SinkUnavailableError("the sink is not open: call open() first")
+            raise RuntimeError("the sink is not open: call open() first")
         return self._owner
 
 
