@@ -6,12 +6,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from airflow_provider_confluence.documents import Entry, Failure, Space
+
+if TYPE_CHECKING:
+    from airflow_provider_confluence.confluence.events import Observer
+    from airflow_provider_confluence.confluence.gate import Gate
 
 Edition = Literal["cloud", "datacenter"]
 
@@ -120,7 +125,7 @@ class ConfluenceClient(Protocol):
     def fetch_bodies(
         self, type_: Literal["page", "blogpost"], content_ids: Sequence[str]
     ) -> Iterator[Fetched | Failure]:
-        """Yield items with bodies, in any order, in bulk and in parallel; ids that are gone yield nothing."""
+        """Yield items with bodies, in any order, in bulk and in parallel; an id that is gone yields a failure with reason ``gone``."""
 
     def tree_nodes(self, nodes: Iterable[tuple[str, str]]) -> dict[str, TreeNode]:
         """Return folders and their like by ``(id, type)``; invisible ones are absent. 1 request each (they have no list)."""
@@ -130,3 +135,27 @@ class ConfluenceClient(Protocol):
 
     def close(self) -> None:
         """Close the connections; safe to repeat."""
+
+
+def connect(
+    settings: ConnectionSettings,
+    *,
+    gate: Gate | None = None,
+    observer: Observer | None = None,
+    patience_seconds: float = 120.0,
+    clock: Callable[[], float] = time.monotonic,
+) -> ConfluenceClient:
+    """Return the client for the edition behind the endpoint.
+
+    No request is made where the endpoint or the ``deployment`` setting says the edition; else 1 or 2 requests ask.
+
+    :param gate: what paces the requests; by default the one that this process keeps for this host and credential, set to the limits of
+        these settings (Cloud 8 in flight and 20 a second, Data Center 4 in flight, where they say nothing).
+    :param observer: called with the frozen events of :mod:`~airflow_provider_confluence.confluence.events`, from any thread; what it
+        raises is ignored.
+    :param patience_seconds: how long a request waits for a pause that Confluence asks for, in all, before it raises ``RateLimitedError``.
+    :raises ConfigurationError: when a setting is wrong, naming the setting and its value (never the credential).
+    """
+    from airflow_provider_confluence.confluence.connecting import open_client
+
+    return open_client(settings, gate=gate, observer=observer, patience_seconds=patience_seconds, clock=clock)

@@ -1,0 +1,346 @@
+"""Confluence Cloud: the v2 interface, and of v1 what v2 has no answer to (who we are, labels in bulk)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Final, Literal
+
+from airflow_provider_confluence.confluence.batches import in_batches, in_parallel
+from airflow_provider_confluence.confluence.client import (
+    ConfluenceClient,
+    Edition,
+    Fetched,
+    Identity,
+    Listing,
+    TreeNode,
+)
+from airflow_provider_confluence.confluence.cql import quoted
+from airflow_provider_confluence.confluence.identity import read_identity
+from airflow_provider_confluence.confluence.paging import PagedListing, Progress, Row, by_cursor, rows_of
+from airflow_provider_confluence.confluence.reading import (
+    absolute,
+    distinct,
+    instant,
+    label_names,
+    part,
+    text_of,
+    whole_number,
+)
+from airflow_provider_confluence.confluence.transport import (
+    MAX_ANSWER_BYTES,
+    MAX_TRIES,
+    AbsentError,
+    Answer,
+    Params,
+    Transport,
+    quoted_part,
+)
+from airflow_provider_confluence.documents import Entry, Failure, Person, Space
+from airflow_provider_confluence.errors import ConfluenceProviderError, CredentialsError
+
+MOST = 250
+MAX_BODIES_BYTES = 32 * 1024 * 1024  # a batch of bodies larger than this is halved
+LABELS_AT_A_TIME = 200
+FIND_STATUSES: Final = {"page": "current,archived,trashed,deleted", "blogpost": "current,deleted,trashed"}
+PLURALS: Final = {"page": "pages", "blogpost": "blogposts", "attachment": "attachments"}
+NODES: Final = {"folder": "folders", "whiteboard": "whiteboards", "database": "databases", "embed": "embeds"}
+
+
+class CloudClient(ConfluenceClient):
+    """The client for Confluence Cloud, on the site or at the gateway."""
+
+    edition: Edition = "cloud"
+
+    def __init__(self, transport: Transport, *, gateway: bool = False) -> None:
+        self.site = transport.site
+        self._transport = transport
+        self._gateway = gateway
+        self._links_base: str | None = None
+
+    @property
+    def transport(self) -> Transport:
+        """What sends the requests; its ``rest_api`` is the library's own connection object."""
+        return self._transport
+
+    @property
+    def requests_made(self) -> int:
+        """Requests sent so far, retries included."""
+        return self._transport.requests_made
+
+    @property
+    def throttled_seconds(self) -> float:
+        """Seconds for which the gate held requests back, summed over all threads."""
+        return self._transport.throttled_seconds
+
+    def close(self) -> None:
+        """Close the connections; safe to repeat."""
+        self._transport.close()
+
+    # ------------------------------------------------------------------------------------------ who and where
+    def identity(self) -> Identity:
+        """Return who we are. 1 request. :raises CredentialsError: for a refused token, and for an anonymous answer."""
+        return read_identity(self._transport, "/rest/api/user/current")
+
+    def spaces(self, keys: Sequence[str]) -> list[Space]:
+        """Return the visible ones of the spaces, 250 a request; the key ``*`` returns all current spaces."""
+        if "*" in keys:
+            return self._spaces({"status": "current"})
+        # A comma would split the list; no key holds one.
+        wanted = [key for key in distinct(keys) if key and "," not in key]
+        found: list[Space] = []
+        for start in range(0, len(wanted), MOST):
+            found.extend(self._spaces({"keys": ",".join(wanted[start : start + MOST])}))
+        return found
+
+    def _spaces(self, filters: Mapping[str, str]) -> list[Space]:
+        found: dict[str, Space] = {}
+        for rows in by_cursor(self._get, "/api/v2/spaces", {**filters, "limit": MOST}, Progress()):
+            for row in rows:
+                space = Space(
+                    id=text_of(row, "id"),
+                    key=text_of(row, "key"),
+                    name=str(row.get("name") or row["key"]),
+                    status=str(row.get("status") or "current"),
+                    type=str(row.get("type") or "global"),
+                    homepage_id=str(row["homepageId"]) if row.get("homepageId") else None,
+                    url=self._url(part(row, "_links", "webui")),
+                )
+                found[space.id] = space
+        return list(found.values())
+
+    # ------------------------------------------------------------------------------------------ listings
+    def list_content(self, space: Space, type_: Literal["page", "blogpost"]) -> Listing:
+        """Return current pages or blog posts, oldest id first. ⌈items/250⌉ requests, and ⌈items/200⌉ for the labels."""
+        path = f"/api/v2/spaces/{quoted_part(space.id)}/{PLURALS[type_]}"
+
+        def walk(progress: Progress) -> Iterator[Iterable[Entry]]:
+            labels: Mapping[str, tuple[str, ...]] | None = None
+            # sort=id is stable while things change: what is there throughout is listed once, what is new comes last.
+            for rows in by_cursor(self._get, path, {"status": "current", "sort": "id", "limit": MOST}, progress):
+                if labels is None:
+                    labels = self._labels_of_space(space.key, type_)
+                for row in rows:
+                    if row.get("status", "current") != "current":
+                        continue
+                    yield [self._entry(row, type_, labels.get(str(row.get("id"))))]
+
+        return PagedListing(walk)
+
+    def _labels_of_space(self, key: str, type_: str) -> dict[str, tuple[str, ...]]:
+        """Return labels by content id as the search names them: which items it names lags behind, what it says of them does not.
+
+        A search that fails for another reason than the credential leaves labels unknown; they are an addition, not the listing.
+        """
+        found: dict[str, tuple[str, ...]] = {}
+        many: list[str] = []
+        params: Params = {
+            "cql": f"space = {quoted(key)} and type = {type_}",
+            "expand": "metadata.labels",
+            "limit": LABELS_AT_A_TIME,
+        }
+        try:
+            for rows in by_cursor(self._get, "/rest/api/content/search", params, Progress(), patient=False):
+                for row in rows:
+                    listed = part(row, "metadata", "labels", "results")
+                    if row.get("id") is None or not isinstance(listed, list):
+                        continue
+                    limit = whole_number(part(row, "metadata", "labels", "limit"))
+                    if part(row, "metadata", "labels", "_links", "next") or (limit and len(listed) >= limit):
+                        many.append(str(row["id"]))
+                    else:
+                        found[str(row["id"])] = label_names(listed)
+            found.update(self.labels_of(type_, many))
+        except CredentialsError:
+            raise
+        except ConfluenceProviderError:
+            # Half of a search is as good as the whole of it: an item it does not name has labels=None.
+            return found
+        return found
+
+    def list_attachments(self, spaces: Sequence[Space]) -> Listing:  # noqa: ARG002  (no filter exists)
+        """Return the current attachments of the whole site (``spaces`` cannot filter here), ``space_id`` empty. ⌈n/250⌉ requests."""
+        return self._attachments("/api/v2/attachments")
+
+    def attachments_of(self, container: Entry) -> Listing:
+        """Return the current attachments of one page or blog post; an invisible one lists nothing and is not complete."""
+        plural = PLURALS["blogpost" if container.type == "blogpost" else "page"]
+        return self._attachments(f"/api/v2/{plural}/{quoted_part(container.content_id)}/attachments", container)
+
+    def _attachments(self, path: str, container: Entry | None = None) -> Listing:
+        def walk(progress: Progress) -> Iterator[Iterable[Entry]]:
+            params: Params = {"status": "current", "limit": MOST}
+            for rows in by_cursor(self._get, path, params, progress):
+                yield [self._attachment(row, container) for row in rows if row.get("status", "current") == "current"]
+
+        return PagedListing(walk)
+
+    # ------------------------------------------------------------------------------------------ by id
+    def labels_of(self, type_: str, content_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        """Return labels for those ids that are visible. 1 request an id, in parallel."""
+
+        def ask(content_id: str, stop: threading.Event) -> tuple[str, tuple[str, ...] | None]:
+            get = partial(self._get, cancelled=stop)
+            path = f"/api/v2/{PLURALS.get(type_, 'pages')}/{quoted_part(content_id)}/labels"
+            try:
+                pages = by_cursor(get, path, {"limit": MOST}, Progress())
+                return content_id, label_names([row for rows in pages for row in rows])
+            except AbsentError:
+                return content_id, None
+
+        found = in_parallel(ask, distinct(content_ids), self._transport.gate.max_in_flight)
+        return {content_id: labels for content_id, labels in found if labels is not None}
+
+    def look_up(self, type_: Literal["page", "blogpost"], content_ids: Sequence[str]) -> dict[str, Entry]:
+        """Return items by id whatever their status; an absent id has no answer. 1 request for 250 ids."""
+        found: dict[str, Entry] = {}
+        wanted = _numeric(content_ids)
+        for start in range(0, len(wanted), MOST):
+            ids = wanted[start : start + MOST]
+            params: Params = {"id": ",".join(ids), "status": FIND_STATUSES[type_], "limit": MOST}
+            for rows in by_cursor(self._get, f"/api/v2/{PLURALS[type_]}", params, Progress()):
+                for row in rows:
+                    entry = self._entry(row, type_, None)
+                    if entry.content_id in ids:
+                        found[entry.content_id] = entry
+        return found
+
+    def fetch_bodies(
+        self, type_: Literal["page", "blogpost"], content_ids: Sequence[str]
+    ) -> Iterator[Fetched | Failure]:
+        """Yield current items with bodies in storage format, in any order; ids that are gone yield nothing. 1 request for 50 ids."""
+
+        def fetch(ids: Sequence[str], tries: int, stop: threading.Event) -> list[Fetched]:
+            get = partial(self._get, heavy_tries=tries, cancelled=stop, max_bytes=MAX_BODIES_BYTES)
+            params: Params = {"id": ",".join(ids), "body-format": "storage", "status": "current", "limit": len(ids)}
+            wanted = set(ids)
+            fetched = []
+            for rows in by_cursor(get, f"/api/v2/{PLURALS[type_]}", params, Progress()):
+                for row in rows:
+                    if str(row.get("id")) in wanted and row.get("status", "current") == "current":
+                        wanted.discard(str(row["id"]))
+                        fetched.append(self._fetched(row, type_))
+            return fetched
+
+        return in_batches(fetch, _numeric(content_ids), type_=type_, threads=self._transport.gate.max_in_flight)
+
+    def _fetched(self, row: Row, type_: str) -> Fetched:
+        entry = self._entry(row, type_, None)
+        storage = part(row, "body", "storage", "value")
+        adf = part(row, "body", "atlas_doc_format", "value")
+        if (isinstance(storage, str) and storage) or not isinstance(adf, str) or not adf:
+            return Fetched(entry, "storage", storage if isinstance(storage, str) else "")
+        return Fetched(entry, "atlas_doc_format", adf)
+
+    def tree_nodes(self, nodes: Iterable[tuple[str, str]]) -> dict[str, TreeNode]:
+        """Return folders and their like by ``(id, type)``; invisible ones are absent. 1 request each, in parallel."""
+
+        def ask(node: tuple[str, str], stop: threading.Event) -> TreeNode | None:
+            content_id, type_ = node
+            try:
+                row = self._get(f"/api/v2/{NODES[type_]}/{quoted_part(content_id)}", cancelled=stop).data
+            except AbsentError:
+                return None
+            return TreeNode(
+                id=text_of(row, "id"),
+                type=type_,
+                title=str(row.get("title") or ""),
+                parent_id=str(row["parentId"]) if row.get("parentId") else None,
+                parent_type=str(row["parentType"]) if row.get("parentType") else None,
+                url=self._url(part(row, "_links", "webui")),
+            )
+
+        known = [node for node in dict.fromkeys(nodes) if node[1] in NODES]
+        found = in_parallel(ask, known, self._transport.gate.max_in_flight)
+        return {node.id: node for node in found if node is not None}
+
+    def people(self, account_ids: Iterable[str]) -> dict[str, str]:
+        """Return display names by account id; unknown accounts are absent. 1 request for 250 accounts."""
+        wanted = [account for account in distinct(account_ids) if account]
+        names: dict[str, str] = {}
+        for start in range(0, len(wanted), MOST):
+            for row in rows_of(
+                self._transport.post("/api/v2/users-bulk", {"accountIds": wanted[start : start + MOST]})
+            ):
+                name = row.get("displayName") or row.get("publicName")
+                if row.get("accountId") and name:
+                    names[str(row["accountId"])] = str(name)
+        return names
+
+    def _get(
+        self,
+        path: str,
+        params: Params | None = None,
+        *,
+        heavy_tries: int = MAX_TRIES,
+        cancelled: threading.Event | None = None,
+        max_bytes: int = MAX_ANSWER_BYTES,
+    ) -> Answer:
+        answer = self._transport.get(path, params, heavy_tries=heavy_tries, cancelled=cancelled, max_bytes=max_bytes)
+        if self._gateway and self._links_base is None:
+            base = part(answer.data, "_links", "base")
+            if isinstance(base, str) and base.startswith(("https://", "http://")):
+                self._links_base = base.rstrip("/")
+        return answer
+
+    # ------------------------------------------------------------------------------------------ rows to values
+    def _entry(self, row: Row, type_: str, labels: tuple[str, ...] | None) -> Entry:
+        version = part(row, "version")
+        parent = row.get("parentId")
+        return Entry(
+            content_id=text_of(row, "id"),
+            type=type_,
+            status=str(row.get("status") or "current"),
+            title=str(row.get("title") or ""),
+            version=whole_number(part(row, "version", "number")) or 1,
+            space_id=str(row.get("spaceId") or ""),
+            parent_id=str(parent) if parent else None,
+            parent_type=(str(row.get("parentType") or "page")) if parent else None,
+            url=self._url(part(row, "_links", "webui")),
+            created=instant(row.get("createdAt")),
+            updated=instant(part(version, "createdAt") if isinstance(version, Mapping) else None),
+            creator=_person(row.get("authorId")),
+            last_editor=_person(part(row, "version", "authorId")),
+            labels=labels,
+        )
+
+    def _attachment(self, row: Row, container: Entry | None) -> Entry:
+        inside = row.get("pageId") or row.get("blogPostId") or row.get("customContentId")
+        if not inside and container is not None:
+            inside = container.content_id
+        link = (
+            row.get("webuiLink")
+            or part(row, "_links", "webui")
+            or row.get("downloadLink")
+            or part(row, "_links", "download")
+        )
+        return Entry(
+            content_id=text_of(row, "id"),
+            type="attachment",
+            status=str(row.get("status") or "current"),
+            title=str(row.get("title") or ""),
+            version=whole_number(part(row, "version", "number")) or 1,
+            space_id=container.space_id if container is not None else "",
+            container_id=str(inside) if inside else None,
+            url=self._url(link),
+            created=instant(row.get("createdAt")),
+            updated=instant(part(row, "version", "createdAt")),
+            creator=_person(row.get("authorId") or part(row, "version", "authorId")),
+            last_editor=_person(part(row, "version", "authorId")),
+            media_type=str(row["mediaType"]) if row.get("mediaType") else None,
+            size_bytes=whole_number(row.get("fileSize")),
+        )
+
+    def _url(self, link: Any) -> str:
+        """Return an absolute link. At the gateway that is not under the site, which people cannot open, but where the answers say."""
+        return absolute(self._links_base or self.site, link)
+
+
+def _person(account_id: Any) -> Person | None:
+    return Person(str(account_id)) if account_id else None
+
+
+def _numeric(content_ids: Iterable[str]) -> list[str]:
+    """Return ids that can be ids, each once: v2 refuses a whole list for one that is no number."""
+    return [content_id for content_id in distinct(content_ids) if content_id.isascii() and content_id.isdigit()]

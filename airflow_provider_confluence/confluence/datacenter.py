@@ -1,0 +1,338 @@
+"""Confluence Data Center: its REST interface, from today's back to versions without ``/content/scan``."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Literal
+
+from airflow_provider_confluence.confluence.batches import in_batches, in_parallel
+from airflow_provider_confluence.confluence.client import (
+    ConfluenceClient,
+    Edition,
+    Fetched,
+    Identity,
+    Listing,
+    TreeNode,
+)
+from airflow_provider_confluence.confluence.cql import in_list
+from airflow_provider_confluence.confluence.identity import read_identity
+from airflow_provider_confluence.confluence.paging import PagedListing, Progress, Row, by_cursor, by_offset, rows_of
+from airflow_provider_confluence.confluence.reading import (
+    absolute,
+    distinct,
+    instant,
+    label_names,
+    part,
+    text_of,
+    whole_number,
+)
+from airflow_provider_confluence.confluence.transport import AbsentError, Params, Transport, quoted_part
+from airflow_provider_confluence.documents import Entry, Failure, Person, Space
+from airflow_provider_confluence.errors import ContractError
+
+LISTED = "version,space,ancestors,history,metadata.labels"
+ATTACHED = "version,space,container,history,extensions"
+LIMIT = 200
+MAX_BODIES_BYTES = 32 * 1024 * 1024  # a batch of bodies larger than this is halved
+KEYS_AT_A_TIME = 50
+IDS_AT_A_TIME = 100
+
+
+class DataCenterClient(ConfluenceClient):
+    """The client for Confluence Data Center and Server."""
+
+    edition: Edition = "datacenter"
+
+    def __init__(self, transport: Transport) -> None:
+        self.site = transport.site
+        self._transport = transport
+        self._takes_ids = True
+
+    @property
+    def transport(self) -> Transport:
+        """What sends the requests; its ``rest_api`` is the library's own connection object."""
+        return self._transport
+
+    @property
+    def requests_made(self) -> int:
+        """Requests sent so far, retries included."""
+        return self._transport.requests_made
+
+    @property
+    def throttled_seconds(self) -> float:
+        """Seconds for which the gate held requests back, summed over all threads."""
+        return self._transport.throttled_seconds
+
+    def close(self) -> None:
+        """Close the connections; safe to repeat."""
+        self._transport.close()
+
+    # ------------------------------------------------------------------------------------------ who and where
+    def identity(self) -> Identity:
+        """Return who we are. 1 request. :raises CredentialsError: for a refused token, and for an anonymous answer."""
+        return read_identity(self._transport, "/rest/api/user/current")
+
+    def spaces(self, keys: Sequence[str]) -> list[Space]:
+        """Return the visible ones of the spaces, 50 a request; the key ``*`` returns all current spaces."""
+        if "*" in keys:
+            return self._spaces({"status": "current"})
+        wanted = [key for key in distinct(keys) if key]
+        found: dict[str, Space] = {}
+        for start in range(0, len(wanted), KEYS_AT_A_TIME):
+            some = wanted[start : start + KEYS_AT_A_TIME]
+            for space in self._spaces({"spaceKey": some}):
+                found[space.id] = space
+        return list(found.values())
+
+    def _spaces(self, filters: Params) -> list[Space]:
+        found: dict[str, Space] = {}
+        params: Params = {**filters, "expand": "homepage", "limit": LIMIT}
+        for rows in by_offset(self._transport.get, "/rest/api/space", params, Progress()):
+            for row in rows:
+                homepage = part(row, "homepage", "id")
+                space = Space(
+                    id=text_of(row, "id"),
+                    key=text_of(row, "key"),
+                    name=str(row.get("name") or row["key"]),
+                    status=str(row.get("status") or "current").lower(),
+                    type=str(row.get("type") or "global"),
+                    homepage_id=str(homepage) if homepage else None,
+                    url=absolute(self.site, part(row, "_links", "webui")),
+                )
+                found[space.id] = space
+        return list(found.values())
+
+    # ------------------------------------------------------------------------------------------ listings
+    def list_content(self, space: Space, type_: Literal["page", "blogpost"]) -> Listing:
+        """Return current pages or blog posts with labels and people. ⌈items/200⌉ requests; twice that before version 7.18."""
+
+        def walk(progress: Progress) -> Iterator[Iterable[Entry]]:
+            for rows in self._scanned(space, type_, progress):
+                for row in rows:
+                    if row.get("type", type_) != type_:
+                        progress.distrust(f"the {type_} listing of space {space.key} went astray to other types")
+                    elif row.get("status", "current") == "current":
+                        yield [self._entry(row, type_, space)]
+
+        return PagedListing(walk)
+
+    def _scanned(self, space: Space, type_: str, progress: Progress) -> Iterator[list[Row]]:
+        params: Params = {"spaceKey": space.key, "type": type_, "status": "current", "expand": LISTED, "limit": LIMIT}
+        try:
+            yield from by_cursor(self._transport.get, "/rest/api/content/scan", params, progress, droppable=("type",))
+            return
+        except ContractError as error:
+            # Before 7.18 there is no scan: the word is taken for an id. A space that is not visible answers alike, and again below.
+            if error.status not in (400, 404) or progress.answers:
+                raise
+        path = f"/rest/api/space/{quoted_part(space.key)}/content/{type_}"
+        for _ in range(2):
+            # Items shift under offset paging: what one pass misses for that, the other one sees.
+            yield from by_offset(self._transport.get, path, {"expand": LISTED, "limit": LIMIT // 2}, progress)
+
+    def list_attachments(self, spaces: Sequence[Space]) -> Listing:
+        """Return the current attachments of the spaces, as the search index knows them. ⌈n/200⌉ requests."""
+        keys = distinct(space.key for space in spaces)
+
+        def walk(progress: Progress) -> Iterator[Iterable[Entry]]:
+            for start in range(0, len(keys), KEYS_AT_A_TIME):
+                cql = f"type = attachment and space in {in_list(keys[start : start + KEYS_AT_A_TIME])}"
+                params: Params = {"cql": cql, "expand": ATTACHED, "limit": LIMIT}
+                for rows in by_offset(self._transport.get, "/rest/api/content/search", params, progress):
+                    yield self._current_attachments(rows, None)
+
+        return PagedListing(walk)
+
+    def attachments_of(self, container: Entry) -> Listing:
+        """Return the current attachments of one page or blog post; an invisible one lists nothing and is not complete."""
+        path = f"/rest/api/content/{quoted_part(container.content_id)}/child/attachment"
+
+        def walk(progress: Progress) -> Iterator[Iterable[Entry]]:
+            for rows in by_offset(self._transport.get, path, {"expand": ATTACHED, "limit": LIMIT}, progress):
+                yield self._current_attachments(rows, container)
+
+        return PagedListing(walk)
+
+    def _current_attachments(self, rows: Iterable[Row], container: Entry | None) -> list[Entry]:
+        return [self._attachment(row, container) for row in rows if row.get("status", "current") == "current"]
+
+    # ------------------------------------------------------------------------------------------ by id
+    def labels_of(  # labels hang on ids here, whatever the type
+        self,
+        type_: str,  # noqa: ARG002
+        content_ids: Sequence[str],
+    ) -> dict[str, tuple[str, ...]]:
+        """Return labels for those ids that are visible. 1 request an id, in parallel."""
+
+        def ask(content_id: str, stop: threading.Event) -> tuple[str, tuple[str, ...] | None]:
+            try:
+                return content_id, self._all_labels(content_id, stop)
+            except AbsentError:
+                return content_id, None
+
+        found = in_parallel(ask, distinct(content_ids), self._transport.gate.max_in_flight)
+        return {content_id: labels for content_id, labels in found if labels is not None}
+
+    def _all_labels(self, content_id: str, stop: threading.Event | None = None) -> tuple[str, ...]:
+        get = partial(self._transport.get, cancelled=stop)
+        path = f"/rest/api/content/{quoted_part(content_id)}/label"
+        return label_names([row for rows in by_offset(get, path, {"limit": LIMIT}, Progress()) for row in rows])
+
+    def look_up(self, type_: Literal["page", "blogpost"], content_ids: Sequence[str]) -> dict[str, Entry]:
+        """Return items by id, current or in the trash; an absent id has no answer. 1 request for 100 ids."""
+        found: dict[str, Entry] = {}
+        wanted = _numeric(content_ids)
+        for start in range(0, len(wanted), IDS_AT_A_TIME):
+            for row in self._by_ids(wanted[start : start + IDS_AT_A_TIME], type_, "any", LISTED, self._transport.get):
+                entry = self._entry(row, type_, None)
+                found[entry.content_id] = entry
+        return found
+
+    def fetch_bodies(
+        self, type_: Literal["page", "blogpost"], content_ids: Sequence[str]
+    ) -> Iterator[Fetched | Failure]:
+        """Yield current items with bodies in storage format, in any order; ids that are gone yield nothing. 1 request for 50 ids."""
+
+        def fetch(ids: Sequence[str], tries: int, stop: threading.Event) -> list[Fetched]:
+            get = partial(self._transport.get, heavy_tries=tries, cancelled=stop, max_bytes=MAX_BODIES_BYTES)
+            fetched = []
+            for row in self._by_ids(ids, type_, "current", f"{LISTED},body.storage", get):
+                if row.get("status", "current") == "current":
+                    body = part(row, "body", "storage", "value")
+                    fetched.append(
+                        Fetched(self._entry(row, type_, None), "storage", body if isinstance(body, str) else "")
+                    )
+            return fetched
+
+        return in_batches(fetch, _numeric(content_ids), type_=type_, threads=self._transport.gate.max_in_flight)
+
+    def _by_ids(self, ids: Sequence[str], type_: str, status: str, expand: str, get: Any) -> Iterator[Row]:
+        """Yield the visible ones of the ids.
+
+        A server may cap the answer in silence (its limits shrink with expansions), so what is missing from a full answer is asked for
+        again; and one too old to know ``ids`` answers with anything, so it is asked one by one.
+        """
+        missing = dict.fromkeys(ids)
+        while missing and self._takes_ids:
+            asked = list(missing)
+            params: Params = {"ids": asked, "type": type_, "status": status, "expand": expand, "limit": len(asked)}
+            answer = get("/rest/api/content", params)
+            rows = rows_of(answer)
+            known = [row for row in rows if str(row.get("id")) in missing]
+            if len(known) < len(rows) and not known:
+                self._takes_ids = False
+                break
+            for row in known:
+                missing.pop(str(row["id"]), None)
+                yield row
+            kept = whole_number(answer.data.get("limit")) or len(asked)
+            capped = bool(part(answer.data, "_links", "next")) or (kept < len(asked) and len(rows) >= kept)
+            if not known or not capped:
+                return
+        for content_id in missing:
+            try:
+                row = get(f"/rest/api/content/{quoted_part(content_id)}", {"status": status, "expand": expand}).data
+            except AbsentError:
+                continue
+            if row.get("type", type_) == type_:
+                yield row
+
+    def tree_nodes(self, nodes: Iterable[tuple[str, str]]) -> dict[str, TreeNode]:  # noqa: ARG002
+        """Return nothing: on Data Center the tree is of pages alone."""
+        return {}
+
+    def people(self, account_ids: Iterable[str]) -> dict[str, str]:
+        """Return display names by user key or user name; unknown ones are absent. 1 or 2 requests each: listings carry the names."""
+
+        def ask(account: str, stop: threading.Event) -> tuple[str, str | None]:
+            for field in ("key", "username"):
+                try:
+                    row = self._transport.get("/rest/api/user", {field: account}, cancelled=stop).data
+                except AbsentError:
+                    continue
+                name = row.get("displayName") or row.get("username")
+                return account, str(name) if name else None
+            return account, None
+
+        wanted = [account for account in distinct(account_ids) if account]
+        found = in_parallel(ask, wanted, self._transport.gate.max_in_flight)
+        return {account: name for account, name in found if name is not None}
+
+    # ------------------------------------------------------------------------------------------ rows to values
+    def _entry(self, row: Row, type_: str, space: Space | None) -> Entry:
+        ancestors = row.get("ancestors")
+        parent = ancestors[-1] if type_ == "page" and isinstance(ancestors, list) and ancestors else None
+        space_id = part(row, "space", "id")
+        return Entry(
+            content_id=text_of(row, "id"),
+            type=type_,
+            status=str(row.get("status") or "current"),
+            title=str(row.get("title") or ""),
+            version=whole_number(part(row, "version", "number")) or 1,
+            space_id=str(space_id) if space_id else (space.id if space is not None else ""),
+            parent_id=text_of(parent, "id") if parent else None,
+            parent_type=str(parent.get("type") or "page") if parent else None,
+            url=absolute(self.site, part(row, "_links", "webui")),
+            created=instant(part(row, "history", "createdDate")),
+            updated=instant(part(row, "version", "when")),
+            creator=_person(part(row, "history", "createdBy")),
+            last_editor=_person(part(row, "version", "by")),
+            labels=self._labels(row),
+        )
+
+    def _labels(self, row: Row) -> tuple[str, ...] | None:
+        listed = part(row, "metadata", "labels", "results")
+        if not isinstance(listed, list):
+            return None
+        limit = whole_number(part(row, "metadata", "labels", "limit"))
+        if part(row, "metadata", "labels", "_links", "next") or (limit and len(listed) >= limit):
+            try:
+                return self._all_labels(text_of(row, "id"))
+            except AbsentError:
+                return None
+        return label_names(listed)
+
+    def _attachment(self, row: Row, container: Entry | None) -> Entry:
+        inside = container.content_id if container is not None else part(row, "container", "id")
+        space_id = (
+            container.space_id
+            if container is not None
+            else part(row, "space", "id") or part(row, "container", "space", "id")
+        )
+        links: Mapping[str, Any] = part(row, "_links") or {}
+        return Entry(
+            content_id=text_of(row, "id"),
+            type="attachment",
+            status=str(row.get("status") or "current"),
+            title=str(row.get("title") or ""),
+            version=whole_number(part(row, "version", "number")) or 1,
+            space_id=str(space_id or ""),
+            container_id=str(inside) if inside else None,
+            url=absolute(self.site, links.get("download") or links.get("webui")),
+            created=instant(part(row, "history", "createdDate")),
+            updated=instant(part(row, "version", "when")),
+            creator=_person(part(row, "history", "createdBy")),
+            last_editor=_person(part(row, "version", "by")),
+            media_type=_text(part(row, "extensions", "mediaType") or part(row, "metadata", "mediaType")),
+            size_bytes=whole_number(part(row, "extensions", "fileSize")),
+        )
+
+
+def _person(row: Any) -> Person | None:
+    if not isinstance(row, Mapping):
+        return None
+    key = row.get("userKey") or row.get("username") or row.get("accountId")
+    if not key:
+        return None
+    return Person(str(key), _text(row.get("displayName")))
+
+
+def _text(value: Any) -> str | None:
+    return str(value) if value else None
+
+
+def _numeric(content_ids: Iterable[str]) -> list[str]:
+    """Return ids that can be ids, each once."""
+    return [content_id for content_id in distinct(content_ids) if content_id.isascii() and content_id.isdigit()]

@@ -1,0 +1,197 @@
+"""The three ways Confluence pages, each safe against servers that repeat, cap, miscount or never end.
+
+A pager yields the rows of one answer at a time and notes in a :class:`Progress` what was odd. A :class:`PagedListing` makes entries of
+them, each id once, and is *complete* only when the last page was read and nothing was odd: law 1 hangs on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Protocol
+from urllib.parse import parse_qs, urlsplit
+
+from airflow_provider_confluence.confluence.reading import whole_number
+from airflow_provider_confluence.confluence.transport import AbsentError, Answer, Params
+from airflow_provider_confluence.documents import Entry
+from airflow_provider_confluence.errors import ContractError
+
+MAX_EMPTY_PAGES = 5
+"""So many empty pages in a row are followed while each names a next one; filtered rows can leave a page empty, no end is an error."""
+
+Row = Mapping[str, Any]
+
+
+class Get(Protocol):
+    """How a pager asks: :meth:`Transport.get`."""
+
+    def __call__(self, path: str, params: Params | None = None) -> Answer:
+        """Return the answer to a GET."""
+
+
+class Progress:
+    """What a pager learns on its way: whether something was odd, and the limit that the server really keeps."""
+
+    def __init__(self) -> None:
+        self.doubt: str | None = None
+        self.answers = 0
+
+    def distrust(self, why: str) -> None:
+        """Note the first oddity; the later ones follow from it."""
+        if self.doubt is None:
+            self.doubt = why
+
+
+class PagedListing:
+    """Entries as they arrive, each id once (see :class:`~airflow_provider_confluence.confluence.client.Listing`)."""
+
+    def __init__(self, walk: Callable[[Progress], Iterator[Iterable[Entry]]]) -> None:
+        self._walk = walk
+        self._started = False
+        self.complete = False
+        self.doubt: str | None = None
+
+    def __iter__(self) -> Iterator[Entry]:
+        """Yield the entries. :raises RuntimeError: when iterated again: the second time could be another truth."""
+        if self._started:
+            raise RuntimeError("a listing can be iterated once; list again")
+        self._started = True
+        return self._entries()
+
+    def _entries(self) -> Iterator[Entry]:
+        progress = Progress()
+        seen: set[str] = set()
+        try:
+            for entries in self._walk(progress):
+                for entry in entries:
+                    if entry.content_id not in seen:
+                        seen.add(entry.content_id)
+                        yield entry
+        except AbsentError as error:
+            progress.distrust(str(error))
+        self.doubt = progress.doubt
+        self.complete = progress.doubt is None
+
+
+def rows_of(answer: Answer) -> list[Row]:
+    """Return the ``results`` of an answer. :raises ContractError: where there are none to be found."""
+    rows = answer.data.get("results")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ContractError("Confluence answered a listing without 'results': this is not its documented interface")
+    return rows
+
+
+def by_cursor(
+    get: Get, path: str, params: Params, progress: Progress, *, droppable: Iterable[str] = (), patient: bool = True
+) -> Iterator[list[Row]]:
+    """Yield pages until none is named next.
+
+    The cursor is taken out of the ``next`` link and put behind our own path and query: links come with and without the site's context,
+    through the gateway with the wrong root, and our query must not change within one listing.
+
+    :param droppable: parameters that are left out behind a cursor where the server refuses them there. (Data Center's scan documents
+        ``type`` for the first request only; whether the cursor remembers it is not known, so it is sent as long as it is taken.)
+    :param patient: whether an empty page that names a next one is followed (:data:`MAX_EMPTY_PAGES`), or is the end.
+    """
+    droppable = frozenset(droppable)
+    asked: dict[str, str | int | list[str]] = {
+        name: value if isinstance(value, (str, int)) else list(value) for name, value in params.items()
+    }
+    cursors: set[str] = set()
+    ids: set[str] = set()
+    empty = 0
+    while True:
+        try:
+            answer = get(path, asked)
+        except ContractError as error:
+            if error.status != 400 or not cursors:
+                raise
+            if any(name in asked for name in droppable):
+                asked = {name: value for name, value in asked.items() if name not in droppable}
+                continue
+            progress.distrust(f"the listing broke off: {error}")
+            return
+        progress.answers += 1
+        rows = rows_of(answer)
+        new = len(ids)
+        ids.update(str(row.get("id")) for row in rows)
+        new = len(ids) - new
+        if rows:
+            yield rows
+        if new < len(rows):
+            progress.distrust(f"{path} listed {len(rows) - new} items again")
+        following = _next_query(answer)
+        if following is None:
+            return
+        cursor = following.get("cursor", "")
+        if not cursor:
+            progress.distrust(f"{path} named a next page without a cursor")
+            return
+        if cursor in cursors:
+            progress.distrust(f"{path} named the same next page twice")
+            return
+        cursors.add(cursor)
+        if rows and not new:
+            progress.distrust(f"{path} listed nothing new on a page and named a next one")
+            return
+        empty = 0 if rows else empty + 1
+        if empty and not patient:
+            return
+        if empty > MAX_EMPTY_PAGES:
+            progress.distrust(f"{path} named a next page after {empty} empty ones")
+            return
+        asked = {**{name: value for name, value in following.items() if name not in params}, **asked}
+        asked["cursor"] = cursor
+
+
+def by_offset(get: Get, path: str, params: Params, progress: Progress) -> Iterator[list[Row]]:
+    """Yield pages with a ``start`` of our own, until one is empty, or short with none named next, or brings nothing new.
+
+    Data Center miscounts ``start`` in its links, caps pages in silence, and past 200 items may repeat results for ever while it names
+    a next page (CONFSERVER-95396, -95272, -95312). A total, where one is given, tells whether that was the end.
+    """
+    limit = whole_number(params.get("limit")) or 25
+    start, ids = 0, set[str]()
+    total: int | None = None
+    while True:
+        answer = get(path, {**params, "start": start})
+        progress.answers += 1
+        rows = rows_of(answer)
+        known = whole_number(answer.data.get("totalSize", answer.data.get("totalCount")))
+        total = known if known is not None else total
+        kept = whole_number(answer.data.get("limit")) or limit
+        before = len(ids)
+        ids.update(str(row.get("id")) for row in rows)
+        new = len(ids) - before
+        if rows and new:
+            yield rows
+        if new < len(rows) and (total is None or len(ids) < total):
+            progress.distrust(f"{path} listed {len(rows) - new} items again, so that others may have been passed over")
+        start += len(rows)
+        more = _next_query(answer) is not None
+        if not new or (not more and len(rows) < min(limit, kept)):
+            break
+    if total is not None and len(ids) < total:
+        progress.distrust(f"{path} listed {len(ids)} of {total} items")
+
+
+def _next_query(answer: Answer) -> dict[str, str] | None:
+    """Return the query of the ``next`` link, out of the body or the Link header, or ``None`` where no next page is named."""
+    link: Any = None
+    links = answer.data.get("_links")
+    if isinstance(links, Mapping):
+        link = links.get("next")
+    if not link:
+        from requests.utils import parse_header_links
+
+        header = answer.headers.get("Link", "")
+        link = (
+            next((each.get("url") for each in parse_header_links(header) if each.get("rel") == "next"), None)
+            if header
+            else None
+        )
+    if not link and answer.data.get("nextCursor"):
+        return {"cursor": str(answer.data["nextCursor"])}
+    if not link:
+        return None
+    query = parse_qs(urlsplit(str(link)).query, keep_blank_values=True)
+    return {name: values[0] for name, values in query.items()}

@@ -1,0 +1,353 @@
+"""One request at a time, over our own session: paced by the gate, JSON only, every answer turned into data or one of our errors.
+
+The connection object is atlassian-python-api's ``AtlassianRestAPI`` over that session (:attr:`Transport.rest_api`; the hook lends it out),
+with the library's own retries off, because one gate has to pause all threads. Our requests go through the session directly and not
+through ``AtlassianRestAPI.request``: that writes every body, page text included, into the debug log, decodes it a second time to do
+so, cannot bound the size of an answer, and before 5.x follows redirects.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from airflow_provider_confluence.confluence.auth import OriginAuth, authorization, origin_of
+from airflow_provider_confluence.confluence.events import Observer, RequestDone, Throttled
+from airflow_provider_confluence.confluence.gate import MAX_TRIES, Gate, Patience
+from airflow_provider_confluence.confluence.refusals import (
+    AbsentError,
+    TooHeavyError,
+    error_for_status,
+    not_json,
+    redirected,
+)
+from airflow_provider_confluence.errors import (
+    ConfigurationError,
+    ConfluenceUnavailableError,
+    ContractError,
+    RateLimitedError,
+)
+
+if TYPE_CHECKING:
+    import requests
+    from atlassian.rest_client import AtlassianRestAPI
+
+    from airflow_provider_confluence.confluence.client import ConnectionSettings
+
+__all__ = ["MAX_TRIES", "AbsentError", "Answer", "Params", "TooHeavyError", "Transport"]
+
+Params = Mapping[str, str | int | Sequence[str]]
+CONNECT_SECONDS = 10.0
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+READ_BYTES = 256 * 1024
+SLOWEST_ANSWER = 5  # times the read time-out for a whole answer: a server that trickles is as good as silent
+TRIES_AFTER_500 = 3
+TRIES_BEFORE_FIRST_ANSWER = 3
+RETRIED = frozenset({429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A good answer: its JSON and its headers."""
+
+    data: dict[str, Any]
+    headers: Mapping[str, str]
+
+
+class Transport:
+    """Sends requests to one site. Safe for many threads. The session is made with the first request, not before.
+
+    :param site: the base URL that every path is put behind.
+    :param gate: paces and pauses; shared with whoever uses the same credential.
+    """
+
+    def __init__(
+        self,
+        settings: ConnectionSettings,
+        site: str,
+        gate: Gate,
+        *,
+        cloud: bool,
+        observer: Observer | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.site = site
+        self.gate = gate
+        self._settings = settings
+        self._cloud = cloud
+        self._authorization = authorization(settings.username, settings.token)
+        self._observer = observer
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._connection: tuple[requests.Session, AtlassianRestAPI] | None = None
+        self._was_answered = False
+        self.requests_made = 0
+        self.throttled_seconds = 0.0
+
+    @property
+    def has_credential(self) -> bool:
+        """Whether the connection holds a credential at all."""
+        return self._authorization is not None
+
+    @property
+    def rest_api(self) -> AtlassianRestAPI:
+        """The library's object over this session, with its retries off."""
+        return self._opened()[1]
+
+    def close(self) -> None:
+        """Close the connections; safe to repeat. A later request opens them again."""
+        with self._lock:
+            connection, self._connection = self._connection, None
+        if connection is not None:
+            connection[0].close()
+
+    # ------------------------------------------------------------------------------------------ requests
+    def get(
+        self,
+        path: str,
+        params: Params | None = None,
+        *,
+        heavy_tries: int = MAX_TRIES,
+        cancelled: threading.Event | None = None,
+        max_bytes: int = MAX_ANSWER_BYTES,
+    ) -> Answer:
+        """Return the answer to a GET of a path under the site.
+
+        :param path: begins with a slash; parts that come from outside are quoted by the caller (:func:`quoted_part`).
+        :param heavy_tries: how often to try when the answer is a 413, 500, 504, a time-out or too large: 1 where the caller can ask
+            for less instead.
+        :raises AbsentError: for 404. :raises TooHeavyError: see ``heavy_tries``.
+        """
+        return self._send("GET", path, params, None, heavy_tries, cancelled, max_bytes)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> Answer:
+        """Return the answer to a POST that only reads (Confluence's bulk look-ups), so that it may be repeated."""
+        return self._send("POST", path, None, json.dumps(body).encode(), MAX_TRIES, None, MAX_ANSWER_BYTES)
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        params: Params | None,
+        body: bytes | None,
+        heavy_tries: int,
+        cancelled: threading.Event | None,
+        max_bytes: int,
+    ) -> Answer:
+        where = f"{method} {urlsplit(self.site).path}{path}"
+        url = self.site + path
+        if params:
+            url += "?" + urlencode(params, doseq=True, safe=",", quote_via=quote)
+        kind = f"{method} " + "/".join("#" if any(map(str.isdigit, p)) and p != "v2" else p for p in path.split("/"))
+        patience = Patience(self.gate.patience_seconds, where, cancelled)
+        try:
+            tries = 0
+            while True:
+                tries += 1
+                attempt = self._attempt(method, url, where, body, patience, kind, max_bytes)
+                if isinstance(attempt, Answer):
+                    return attempt
+                self._wait_before_retry(attempt, tries, heavy_tries, where, patience)
+        finally:
+            with self._lock:
+                self.throttled_seconds += patience.held_seconds
+
+    def _attempt(
+        self, method: str, url: str, where: str, body: bytes | None, patience: Patience, kind: str, max_bytes: int
+    ) -> Answer | _Setback:
+        """Send once. Return the answer or what may be retried; raise what may not."""
+        import requests
+
+        session, _ = self._opened()
+        with self.gate.passing(patience, self._tell):
+            with self._lock:
+                self.requests_made += 1
+            started = self._clock()
+            status: int | None = None
+            try:
+                with session.request(
+                    method,
+                    url,
+                    data=body,
+                    headers=None if body is None else {"Content-Type": "application/json"},
+                    timeout=(CONNECT_SECONDS, self._settings.timeout_seconds),
+                    allow_redirects=False,
+                    stream=True,
+                ) as response:
+                    status = response.status_code
+                    payload = self._read(response, patience, max_bytes)
+            except requests.exceptions.InvalidURL as error:
+                raise ConfigurationError(f"{where}: this is not an address that can be asked") from error
+            except requests.exceptions.RequestException as error:
+                setback = self._no_answer(error, where, status)
+                self._tell(RequestDone(method, where.split(" ", 1)[1], status, self._clock() - started))
+                return setback
+            seconds = self._clock() - started
+            self._was_answered = True
+        self.gate.answered(status, response.headers, seconds, kind)
+        self._tell(RequestDone(method, where.split(" ", 1)[1], status, seconds))
+        if payload is None:
+            return _Setback(413, "the answer is too large", error=None)
+        if status in RETRIED or status == 413:
+            return _Setback(status, f"HTTP {status}", self.gate.retry_after_seconds(response.headers))
+        if 300 <= status < 400:
+            raise redirected(where, self.site, status, response.headers.get("Location", ""))
+        if status != 200:
+            raise error_for_status(where, status, response.headers, payload, cloud=self._cloud)
+        media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if not (media_type == "application/json" or media_type.endswith("+json")):
+            raise not_json(where, media_type, payload)
+        try:
+            data = json.loads(payload)
+        except ValueError as error:
+            raise ContractError(f"{where} answered with JSON that cannot be read", status=status) from error
+        if not isinstance(data, dict):
+            raise ContractError(f"{where} answered with JSON that is no object", status=status)
+        return Answer(data, response.headers)
+
+    def _read(self, response: requests.Response, patience: Patience, max_bytes: int) -> bytes | None:
+        """Return the body; ``None`` when it is larger than allowed. A body of no use is not read to its end."""
+        import requests
+
+        if response.status_code != 200:
+            max_bytes = 64 * 1024
+        deadline = self._clock() + SLOWEST_ANSWER * self._settings.timeout_seconds
+        chunks, size = [], 0
+        for chunk in response.iter_content(READ_BYTES):
+            chunks.append(chunk)
+            size += len(chunk)
+            patience.check()
+            if size > max_bytes:
+                return b"".join(chunks)[:max_bytes] if response.status_code != 200 else None
+            if self._clock() > deadline:
+                raise requests.exceptions.ReadTimeout("the answer came too slowly")
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+    def _no_answer(self, error: requests.exceptions.RequestException, where: str, status: int | None) -> _Setback:
+        """Tell apart what a failed request was: worth another try, or a setting that is wrong."""
+        import requests
+
+        if isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
+            raise ConfigurationError(
+                f"{where}: the certificate of {urlsplit(self.site).hostname} is not trusted; set ca_bundle to the authority that signed it"
+            ) from error
+        if isinstance(error, requests.exceptions.Timeout) or "Read timed out" in str(error):
+            # urllib3 reports a time-out in the middle of a body as a broken connection
+            connecting = isinstance(error, requests.exceptions.ConnectTimeout)
+            return _Setback(None if connecting else 504, "no answer in time", error=error, timed_out=True)
+        if isinstance(error, requests.exceptions.ProxyError):
+            return _Setback(None, "the proxy did not connect", error=error)
+        if status == 200 and isinstance(error, requests.exceptions.ContentDecodingError):
+            raise ContractError(f"{where} answered with a body that cannot be decoded", status=status) from error
+        return _Setback(None, "the connection failed", error=error)
+
+    def _wait_before_retry(
+        self, setback: _Setback, tries: int, heavy_tries: int, where: str, patience: Patience
+    ) -> None:
+        """Wait as the setback asks. :raises ConfluenceUnavailableError: after the last try."""
+        most = MAX_TRIES
+        if setback.status == 500:
+            most = TRIES_AFTER_500
+        if setback.heavy:
+            most = 1 if setback.status == 413 else min(most, heavy_tries)
+        if setback.status is None and not self._was_answered:
+            most = TRIES_BEFORE_FIRST_ANSWER  # more likely a wrong address than a bad moment
+        if setback.status == 429:
+            seconds = setback.retry_after_seconds or self.gate.back_off_seconds(tries)
+            # The pause is everybody's; passing the gate is what waits, and what raises when it is too long.
+            self.gate.pause_all(seconds, "rate_limit")
+            if tries >= most:
+                raise RateLimitedError(
+                    f"{where} was refused as too many requests {tries} times; lower max_in_flight or requests_per_second",
+                    retry_after_seconds=seconds,
+                    status=429,
+                ) from setback.error
+            return
+        if tries >= most:
+            times = "once" if tries == 1 else f"{tries} times"
+            message = f"{where} failed {times}: {setback.what}"
+            if setback.status is None:
+                message += f"; is {urlsplit(self.site).hostname} the right host, and reachable from here?"
+            kind = TooHeavyError if setback.heavy else ConfluenceUnavailableError
+            raise kind(
+                message, retry_after_seconds=setback.retry_after_seconds, status=setback.status
+            ) from setback.error
+        if setback.retry_after_seconds:
+            self.gate.pause_all(setback.retry_after_seconds, "unavailable")
+            return
+        seconds = self.gate.back_off_seconds(tries)
+        patience.spend(seconds, "unavailable")
+        self.gate.hold(seconds, "back_off", patience, self._tell)
+
+    # ------------------------------------------------------------------------------------------ the session
+    def _opened(self) -> tuple[requests.Session, AtlassianRestAPI]:
+        with self._lock:
+            if self._connection is None:
+                self._connection = self._open()
+            return self._connection
+
+    def _open(self) -> tuple[requests.Session, AtlassianRestAPI]:
+        from http.cookiejar import DefaultCookiePolicy
+
+        import requests
+        from atlassian.rest_client import AtlassianRestAPI
+        from requests.adapters import HTTPAdapter
+        from requests.cookies import RequestsCookieJar
+
+        settings = self._settings
+        session = requests.Session()
+        session.trust_env = False  # neither .netrc nor HTTP(S)_PROXY: what is used is what the connection says
+        session.auth = OriginAuth(origin_of(self.site), self._authorization)
+        session.headers["Accept"] = "application/json"
+        session.headers["X-Atlassian-Token"] = "no-check"
+        if settings.proxy:
+            session.proxies = {"http": settings.proxy, "https": settings.proxy}
+        session.verify = (settings.ca_bundle or True) if settings.verify_ssl else False
+        # Each request proves itself by the credential alone: a cookie could keep a withdrawn one alive.
+        session.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
+        adapter = HTTPAdapter(pool_connections=4, pool_maxsize=self.gate.max_in_flight, max_retries=0)
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        rest_api = AtlassianRestAPI(
+            self.site,
+            timeout=int(settings.timeout_seconds) or 1,
+            session=session,
+            cloud=self._cloud,
+            backoff_and_retry=False,
+            retry_with_header=False,
+        )
+        return session, rest_api
+
+    def _tell(self, event: RequestDone | Throttled) -> None:
+        if self._observer is None:
+            return
+        try:
+            self._observer(event)
+        except Exception:  # noqa: BLE001, S110  (observability never fails the task; the observer is not ours)
+            pass
+
+
+@dataclass(frozen=True, slots=True)
+class _Setback:
+    """A failed try that may be repeated. ``status`` is ``None`` where no answer came."""
+
+    status: int | None
+    what: str
+    retry_after_seconds: float | None = None
+    error: Exception | None = None
+    timed_out: bool = False
+
+    @property
+    def heavy(self) -> bool:
+        """Whether asking for less at a time may help."""
+        return self.status in (413, 500, 504)
+
+
+def quoted_part(value: str) -> str:
+    """Return a value as one part of a path, whatever it holds."""
+    return quote(value, safe="") if value not in (".", "..") else value.replace(".", "%2E")
