@@ -1,0 +1,209 @@
+"""From a mixed run of inlines and blocks, as any element may hold, to proper blocks; used by every reader.
+
+A reader walks an element into nodes. A paragraph that holds a panel, or a bold run that holds a list, is no special case: inlines gather
+into paragraphs, blocks stand between them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import cast
+
+from airflow_provider_confluence.content.model import (
+    Block,
+    Code,
+    CodeBlock,
+    Excerpt,
+    Group,
+    Heading,
+    Include,
+    Inline,
+    LineBreak,
+    Link,
+    List,
+    Panel,
+    Paragraph,
+    Quote,
+    Rule,
+    Status,
+    Styled,
+    Table,
+)
+from airflow_provider_confluence.content.plain import block_text
+
+Node = Inline | Block
+
+_BLOCKS = frozenset((Paragraph, Heading, CodeBlock, Quote, Panel, Group, Excerpt, Include, List, Table, Rule))
+_SPACES = re.compile("[ \t\r\n\f\v\u00a0]+")
+_NEEDS_COLLAPSE = re.compile("[\t\r\n\f\v\u00a0\u00ad\ufeff]|  ")
+_INVISIBLE = re.compile("[\u00ad\ufeff]")
+_EDGE = " \u200b"
+_BREAK = LineBreak()
+
+
+def is_block(node: Node) -> bool:
+    """Return whether a node is a block."""
+    return node.__class__ in _BLOCKS
+
+
+def as_blocks(nodes: Sequence[Node], make: Callable[[tuple[Inline, ...]], Block] = Paragraph) -> list[Block]:
+    """Return the nodes as blocks: each run of inlines becomes what ``make`` makes of it, unless it is blank."""
+    blocks: list[Block] = []
+    run: list[Inline] = []
+    for node in nodes:
+        if node.__class__ in _BLOCKS:
+            if run:
+                if inlines := collapsed(run):
+                    blocks.append(make(inlines))
+                run = []
+            blocks.append(cast(Block, node))
+        else:
+            run.append(cast(Inline, node))
+    if run and (inlines := collapsed(run)):
+        blocks.append(make(inlines))
+    return blocks
+
+
+def wrapped(nodes: Sequence[Node], make: Callable[[tuple[Inline, ...]], Inline]) -> list[Node]:
+    """Put every run of inlines into an inline (a style, a link); blocks in between stay where they are."""
+    found: list[Node] = []
+    run: list[Inline] = []
+
+    def close() -> None:
+        inlines = collapsed(run, trim=False)
+        if all(isinstance(inline, str) and not inline.strip(_EDGE) for inline in inlines):
+            found.extend(inlines)
+        else:
+            found.append(make(inlines))
+        run.clear()
+
+    for node in nodes:
+        if node.__class__ in _BLOCKS:
+            close()
+            if isinstance(node, Paragraph):
+                node = Paragraph((make(node.inlines),))
+            elif isinstance(node, Heading):
+                node = Heading(node.level, (make(node.inlines),))
+            found.append(node)
+        else:
+            run.append(cast(Inline, node))
+    close()
+    return found
+
+
+def coded(nodes: Sequence[Node]) -> list[Node]:
+    """Return the nodes with their text as code; links, pictures and breaks stay what they are, around or between it."""
+    found: list[Node] = []
+    text: list[str] = []
+
+    def close() -> None:
+        joined = spaced("".join(text))
+        if joined.strip():
+            found.append(Code(joined))
+        elif joined:
+            found.append(joined)
+        text.clear()
+
+    for node in nodes:
+        if isinstance(node, str):
+            text.append(node)
+        elif isinstance(node, Code):
+            text.append(node.text)
+        elif isinstance(node, Styled) and all(child.__class__ is str for child in node.children):
+            text.extend(cast("tuple[str, ...]", node.children))
+        else:
+            close()
+            if isinstance(node, Link) and node.children:
+                node = Link(node.reference, cast("tuple[Inline, ...]", tuple(coded(node.children))))
+            elif isinstance(node, Styled):
+                node = Styled(node.kind, cast("tuple[Inline, ...]", tuple(coded(node.children))))
+            found.append(node)
+    close()
+    return found
+
+
+def spaced(text: str) -> str:
+    """Return the text with white space collapsed as a browser would, no-break spaces made plain, invisible marks taken out."""
+    if _NEEDS_COLLAPSE.search(text) is None:
+        return text
+    return _SPACES.sub(" ", _INVISIBLE.sub("", text))
+
+
+def collapsed(run: Iterable[Inline], *, trim: bool = True) -> tuple[Inline, ...]:
+    """Return a run with neighbours joined and white space collapsed.
+
+    :param trim: take white space and breaks from both ends, and white space from around breaks, as at the edges of a paragraph.
+    """
+    joined: list[Inline] = []
+    text: list[str] = []
+    for node in run:
+        if isinstance(node, str):
+            text.append(node)
+            continue
+        if text:
+            joined.append(spaced("".join(text)))
+            text = []
+        last = joined[-1] if joined else None
+        if isinstance(node, Styled) and isinstance(last, Styled) and last.kind == node.kind:
+            joined[-1] = Styled(node.kind, collapsed(last.children + node.children, trim=False))
+        elif isinstance(node, Code) and isinstance(last, Code):
+            joined[-1] = Code(last.text + node.text)
+        else:
+            joined.append(node)
+    if text:
+        joined.append(spaced("".join(text)))
+    return tuple(_trimmed(joined) if trim else [node for node in joined if node != ""])
+
+
+def _trimmed(nodes: list[Inline]) -> list[Inline]:
+    kept: list[Inline] = []
+    for index, node in enumerate(nodes):
+        if isinstance(node, str):
+            text = node
+            if not kept or kept[-1] == _BREAK:
+                text = text.lstrip(_EDGE)
+            if index + 1 == len(nodes) or nodes[index + 1] == _BREAK:
+                text = text.rstrip(_EDGE)
+            if text:
+                kept.append(text)
+        elif kept or node != _BREAK:
+            kept.append(node)
+    while kept and kept[-1] == _BREAK:
+        kept.pop()
+    return kept
+
+
+def inlines_of(nodes: Sequence[Node]) -> tuple[Inline, ...]:
+    """Return the nodes as one run of inlines: blocks give their text, with a break between them."""
+    found: list[Inline] = []
+    for block in as_blocks(nodes):
+        if found:
+            found.append(_BREAK)
+        if isinstance(block, (Paragraph, Heading)):
+            found.extend(block.inlines)
+        else:
+            found.append(block_text((block,)))
+    return collapsed(found)
+
+
+def literal(nodes: Sequence[Node]) -> str | None:
+    """Return the nodes as text to the character, or ``None`` where they hold more than text (a picture, a name to be looked up)."""
+    parts: list[str] = []
+    for node in nodes:
+        if isinstance(node, str):
+            parts.append(node)
+        elif isinstance(node, LineBreak):
+            parts.append("\n")
+        elif isinstance(node, Code):
+            parts.append(node.text)
+        elif isinstance(node, Status):
+            parts.append(node.title)
+        elif isinstance(node, (Styled, Link)) and node.children:
+            inner = literal(node.children)
+            if inner is None:
+                return None
+            parts.append(inner)
+        else:
+            return None
+    return "".join(parts)

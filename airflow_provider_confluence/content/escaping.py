@@ -1,0 +1,97 @@
+"""Text → Markdown that a CommonMark parser reads back as that text, with as few backslashes as that allows.
+
+Readable text wins: a dot, a dash, a lone star or an underscore within a name means nothing to Markdown and stays as it is.
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+_SPECIAL = re.compile(r"\\+|`+|\*+|_+|~+|<|&(?=#?\w+;)|\](?=\()")
+_PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
+_UNSURE_END = re.compile(r"[!&\]<\\]\Z")
+_LINE_START = re.compile(
+    r"^(?:(?P<number>\d{1,9})(?=[.)](?:\s|$))|(?=#{1,6}(?:\s|$)|[-+](?:\s|$)|>|[-=|:][-=|: \t]*$|\[[ xX]\](?:\s|$)|\[[^\]\n]+\]:))",
+    re.MULTILINE,
+)
+_RUN_OF_BACKTICKS = re.compile(r"`+")
+
+
+def escaped(text: str, *, followed: bool = False, in_label: bool = False) -> str:
+    """Return text as it must stand within a line.
+
+    :param followed: something that is no text comes right after it.
+    :param in_label: it is the text of a link or picture, where brackets count too.
+    """
+    if _SPECIAL.search(text) is not None:
+        text = _SPECIAL.sub(_escape, text)
+    if in_label:
+        text = re.sub(r"(?<!\\)[\[\]]", r"\\\g<0>", text)
+    if followed and (end := _UNSURE_END.search(text)) is not None and not _is_escaped(text, end.start()):
+        text = text[:-1] + "\\" + end[0]
+    return text
+
+
+def _is_escaped(text: str, position: int) -> bool:
+    before = text[:position]
+    return (len(before) - len(before.rstrip("\\"))) % 2 == 1
+
+
+def _escape(match: re.Match[str]) -> str:
+    run, text = match[0], match.string
+    before = text[match.start() - 1] if match.start() else ""
+    after = text[match.end()] if match.end() < len(text) else ""
+    first = run[0]
+    if first == "\\":
+        # Only before punctuation does a backslash mean something; C:\Users stays.
+        return run * 2 if len(run) > 1 or after in _PUNCTUATION else run
+    if first == "<":
+        return "\\<" if after.isalpha() or after in ("/", "!", "?") else "<"
+    if first in "&]`":
+        return "".join("\\" + character for character in run)
+    if before.isspace() and after.isspace():
+        return run
+    if first == "_" and before.isalnum() and after.isalnum():
+        return run
+    if first == "~" and len(run) == 1 and text.count("~") == 1:
+        return run
+    return "".join("\\" + character for character in run)
+
+
+def escaped_line_starts(text: str) -> str:
+    """Return written inlines with a backslash wherever a line would otherwise begin a list, heading, quote or the like."""
+    return _LINE_START.sub(lambda match: f"{match['number']}\\" if match["number"] else "\\", text)
+
+
+def code_span(text: str) -> str:
+    """Return code within a line, fenced by more backticks than it holds."""
+    text = text.replace("\n", " ")
+    fence = "`" * _shortest_free(text, 1)
+    padding = " " if text[:1] == "`" or text[-1:] == "`" or (text[:1] == text[-1:] == " " and text.strip()) else ""
+    return f"{fence}{padding}{text}{padding}{fence}"
+
+
+def fence_for(text: str) -> str:
+    """Return a fence of backticks longer than every run of them in the text, and at least three."""
+    return "`" * max((3, *(len(run) + 1 for run in _RUN_OF_BACKTICKS.findall(text))))
+
+
+def _shortest_free(text: str, least: int) -> int:
+    taken = {len(run) for run in _RUN_OF_BACKTICKS.findall(text)}
+    while least in taken:
+        least += 1
+    return least
+
+
+def destination(url: str) -> str:
+    """Return a URL or file name as the target of a link, in angle brackets where it holds spaces or brackets."""
+    url = re.sub(r"[\r\n\t]+", " ", url).strip()
+    if re.search(r"[\s()<>\\]", url) is None:
+        return url
+    return "<" + url.replace("\\", "\\\\").replace("<", "\\<").replace(">", "\\>") + ">"
+
+
+def anchored(url: str, anchor: str | None) -> str:
+    """Return the URL with the place within the page added, where it has none yet."""
+    return url if not anchor or "#" in url else f"{url}#{quote(anchor, safe='')}"
