@@ -29,7 +29,7 @@ $(VENV)/.installed: requirements/dev.txt pyproject.toml $(filter .uv/bin/uv,$(UV
 	@touch $@
 
 demo: install ## index a wiki and search it: the sandbox, or your own with CONFLUENCE_URL, _USER, _TOKEN, _SPACE
-	@$(BIN)/python -m airflow_provider_confluence.demo
+	@$(BIN)/python -m airflow_provider_confluence.testing.demo
 
 test: install ## run the tests
 	$(BIN)/pytest -n 2 --dist loadgroup $(PYTEST_ARGS)

@@ -41,8 +41,8 @@ class Owner:
 class Answer:
     """What became of one write.
 
-    *written*: durable once ``flush`` returns. *superseded*: the sink already holds this or a newer revision, which is success.
-    *rejected*: this item can never be written as it is (``reason`` says why). *retry*: not now.
+    *written*: durable, and not lost when the process dies now. *superseded*: the sink already holds this or a newer revision, which is
+    success. *rejected*: this item can never be written as it is (``reason`` says why). *retry*: not now.
     """
 
     id: str
@@ -80,10 +80,11 @@ class Sink(Protocol):
         """Write a batch, in order, and answer for each item, in the same order. A repeated call is safe.
 
         :raises SinkUnavailableError: when the whole batch could not be delivered.
+        :raises OwnershipError: when another deployment has adopted the datasource meanwhile.
         """
 
     def flush(self) -> None:
-        """Return when everything answered *written* is durable and visible to searches."""
+        """Return when everything answered *written* is visible to searches; called once a shard."""
 
     def inventory(self, datasource_id: str) -> Iterator[InventoryItem]:
         """Yield every document of the datasource that the sink holds, in no particular order, streaming."""

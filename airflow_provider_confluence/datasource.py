@@ -1,0 +1,255 @@
+"""One datasource as frozen data: the specification's fields, their defaults, and every problem of a definition at once.
+
+The names, defaults and meanings of ``name``, ``space``, ``enable_blogposts``, ``enable_attachments``, ``enabled``, ``interval`` and
+``queue.name`` are those of Coco Server's Confluence connector. Reading does no I/O.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from airflow_provider_confluence.errors import DatasourceError
+
+DEFAULT_INTERVAL = "5m"
+DEFAULT_QUEUE = "indexing_documents"
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_GO_DURATION = re.compile(r"(?:(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))")
+_UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_duration(text: str) -> timedelta:
+    """Return a Go duration such as ``30s``, ``5m`` or ``1h30m`` as a timedelta.
+
+    :raises ValueError: for anything else, and for a duration that is not above zero.
+    """
+    matches = list(_GO_DURATION.finditer(text))
+    if not matches or "".join(m.group(0) for m in matches) != text:
+        raise ValueError(f"{text!r} is not a duration like 30s, 5m or 1h30m")
+    duration = timedelta(seconds=sum(float(m.group(1)) * _UNIT_SECONDS[m.group(2)] for m in matches))
+    if duration <= timedelta(0):
+        raise ValueError(f"{text!r} is not above zero")
+    return duration
+
+
+@dataclass(frozen=True, slots=True)
+class Datasource:
+    """One configured unit: which spaces of which connection go where, and how often.
+
+    ``space`` holds space keys. ``queue_name`` names the destination inside the sink. ``max_items_per_run`` bounds the upserts of one run;
+    ``max_shards`` how many tasks share them. More than ``max_delete_share`` of a space's items of one type, and over 50, are not removed
+    without consent. More than ``max_failure_share`` of a run's items, and over 10, newly failed, make the run red. ``keep_runs`` finished
+    runs stay in the journal.
+    """
+
+    id: str
+    name: str
+    space: tuple[str, ...]
+    conn_id: str = "confluence_default"
+    enable_blogposts: bool = False
+    enable_attachments: bool = False
+    enabled: bool = True
+    interval: str = DEFAULT_INTERVAL
+    queue_name: str = DEFAULT_QUEUE
+    sink: Mapping[str, Any] = field(default_factory=lambda: {"type": "local"})
+    max_items_per_run: int = 50_000
+    max_shards: int = 4
+    max_delete_share: float = 0.2
+    max_failure_share: float = 0.05
+    keep_runs: int = 3
+
+    @property
+    def content_types(self) -> tuple[str, ...]:
+        """The types of content in scope."""
+        wanted = ["page"]
+        if self.enable_blogposts:
+            wanted.append("blogpost")
+        if self.enable_attachments:
+            wanted.append("attachment")
+        return tuple(wanted)
+
+    @property
+    def interval_seconds(self) -> float:
+        """The interval of the schedule, in seconds."""
+        return parse_duration(self.interval).total_seconds()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the datasource as plain JSON, to be frozen into a plan; it holds no secret."""
+        value = asdict(self)
+        value["space"] = list(self.space)
+        value["sink"] = dict(self.sink)
+        return value
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Datasource:
+        """Return the datasource that ``to_json`` wrote."""
+        return cls(**{**value, "space": tuple(value["space"])})
+
+
+def read_datasource(datasource_id: str, value: object, *, defaults: Mapping[str, Any] | None = None) -> Datasource:
+    """Return one datasource from its JSON object.
+
+    :param defaults: the specification's connector block: ``enabled``, ``interval``, ``queue`` that hold where the object says nothing.
+    :raises DatasourceError: with every problem, each by its path.
+    """
+    reader = _Reader(datasource_id)
+    found = reader.read(value, dict(defaults or {}))
+    if found is None:
+        raise DatasourceError(reader.problems)
+    return found
+
+
+def read_datasources(
+    text: str, *, connector: Mapping[str, Any] | None = None
+) -> dict[str, Datasource | DatasourceError]:
+    """Return every datasource of the Variable's JSON text, a broken one as its error, so that it never hides the good ones.
+
+    :raises DatasourceError: when the text as a whole cannot be read (broken JSON, a key given twice, not an object).
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=_refuse_duplicate_keys)
+    except json.JSONDecodeError as error:
+        raise DatasourceError([f"line {error.lineno}, column {error.colno}: this is not JSON ({error.msg})"]) from error
+    if not isinstance(value, dict):
+        raise DatasourceError([f"expected an object with one entry a datasource, found {_kind(value)}"])
+    found: dict[str, Datasource | DatasourceError] = {}
+    for datasource_id, entry in value.items():
+        try:
+            found[datasource_id] = read_datasource(datasource_id, entry, defaults=connector)
+        except DatasourceError as error:
+            found[datasource_id] = error
+    return found
+
+
+def _refuse_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    seen: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in seen:
+            raise DatasourceError([f"{key}: this key is given twice in one object"])
+        seen[key] = value
+    return seen
+
+
+def _kind(value: object) -> str:
+    names = {dict: "an object", list: "a list", str: "a string", bool: "true or false", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+class _Reader:
+    """Reads one object and gathers its problems."""
+
+    def __init__(self, datasource_id: str) -> None:
+        self.id = datasource_id
+        self.problems: list[str] = []
+
+    def say(self, path: str, what: str) -> None:
+        self.problems.append(f"{self.id}.{path}: {what}" if path else f"{self.id}: {what}")
+
+    def read(self, value: object, defaults: Mapping[str, Any]) -> Datasource | None:
+        if not _ID.fullmatch(self.id):
+            self.say(
+                "",
+                "an id is made of letters, digits, '_', '-' and '.', begins with a letter or digit, and has at most 100 characters",
+            )
+        if not isinstance(value, dict):
+            self.say("", f"expected an object, found {_kind(value)}")
+            return None
+        readers: dict[str, Callable[[str, Any], Any]] = {
+            "name": self._text,
+            "conn_id": self._text,
+            "space": self._space,
+            "enable_blogposts": self._flag,
+            "enable_attachments": self._flag,
+            "enabled": self._flag,
+            "interval": self._interval,
+            "queue": self._queue,
+            "sink": self._sink,
+            "max_items_per_run": self._count,
+            "max_shards": self._count,
+            "max_delete_share": self._share,
+            "max_failure_share": self._share,
+            "keep_runs": self._count,
+        }
+        for key in value:
+            if key in ("token", "password", "username", "endpoint"):
+                self.say(
+                    key,
+                    "credentials and addresses belong into the connection that conn_id names, never into a Variable",
+                )
+            elif key not in readers:
+                near = difflib.get_close_matches(str(key), readers, n=1)
+                self.say(str(key), f"unknown setting{f'; did you mean {near[0]}?' if near else ''}")
+        settings: dict[str, Any] = {}
+        for key, read in readers.items():
+            if key in value:
+                settings[key] = read(key, value[key])
+            elif key in defaults:
+                settings[key] = read(key, defaults[key])
+        if "space" not in value:
+            self.say("space", "the key of the space to index is missing")
+        if self.problems:
+            return None
+        if "queue" in settings:
+            settings["queue_name"] = settings.pop("queue")
+        return Datasource(id=self.id, **{"name": self.id, **settings})
+
+    def _text(self, path: str, value: Any) -> str:
+        if not isinstance(value, str) or not value.strip():
+            self.say(path, f"expected a text, found {_kind(value)}" if not isinstance(value, str) else "is empty")
+            return ""
+        return value
+
+    def _flag(self, path: str, value: Any) -> bool:
+        if not isinstance(value, bool):
+            self.say(path, f"expected true or false, found {_kind(value)}")
+        return bool(value)
+
+    def _space(self, path: str, value: Any) -> tuple[str, ...]:
+        keys = [value] if isinstance(value, str) else value
+        if not isinstance(keys, list) or not keys or not all(isinstance(k, str) and k.strip() for k in keys):
+            self.say(path, "expected a space key, or a list of them")
+            return ()
+        if len(set(keys)) != len(keys):
+            self.say(path, "names a space twice")
+        if "*" in keys:
+            self.say(path, "'*' is not supported by this version; name the spaces")
+        return tuple(keys)
+
+    def _interval(self, path: str, value: Any) -> str:
+        if not isinstance(value, str):
+            self.say(path, f"expected a duration like 30s, 5m or 1h30m, found {_kind(value)}")
+            return DEFAULT_INTERVAL
+        try:
+            parse_duration(value)
+        except ValueError as error:
+            self.say(path, str(error))
+        return value
+
+    def _queue(self, path: str, value: Any) -> str:
+        if not isinstance(value, dict) or set(value) != {"name"}:
+            self.say(path, 'expected {"name": "…"}')
+            return DEFAULT_QUEUE
+        return self._text(f"{path}.name", value["name"])
+
+    def _sink(self, path: str, value: Any) -> Mapping[str, Any]:
+        if not isinstance(value, dict) or not isinstance(value.get("type"), str):
+            self.say(path, 'expected an object with a type, such as {"type": "local"}')
+            return {}
+        return dict(value)
+
+    def _count(self, path: str, value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            self.say(path, "expected a whole number of at least 1")
+            return 1
+        return value
+
+    def _share(self, path: str, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+            self.say(path, "expected a share between 0 and 1")
+            return 0.0
+        return float(value)

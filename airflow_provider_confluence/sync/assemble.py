@@ -1,0 +1,62 @@
+"""A fetched item and its surroundings, put together into the document that sinks take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_confluence.datasource import Datasource
+from airflow_provider_confluence.documents import Ancestor, Document, Entry, Link, Space, document_id
+from airflow_provider_confluence.sync.surroundings import named
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What the converter made of a body."""
+
+    content: str = ""
+    summary: str = ""
+    links: tuple[Link, ...] = ()
+    properties: Mapping[str, str] | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def assemble(
+    datasource: Datasource, revision: int, entry: Entry, surroundings: Mapping[str, Any], text: Text
+) -> Document:
+    """Return the document of an item.
+
+    :param surroundings: what the plan froze, see :meth:`Surroundings.of`; labels come from there, because bodies fetched in bulk lack them.
+    """
+    people = surroundings["people"]
+    container = surroundings["container"]
+    return Document(
+        id=document_id(datasource.id, entry.content_id),
+        datasource_id=datasource.id,
+        datasource_name=datasource.name,
+        content_id=entry.content_id,
+        revision=revision,
+        type=entry.type,
+        status=entry.status,
+        title=entry.title,
+        content=text.content,
+        summary=text.summary,
+        url=entry.url,
+        space=Space(**surroundings["space"]),
+        parent_id=entry.parent_id,
+        ancestors=tuple(Ancestor(**step) for step in surroundings["ancestors"]),
+        container=Ancestor(**container) if container else None,
+        labels=tuple(surroundings["labels"]),
+        created=entry.created,
+        updated=entry.updated,
+        creator=named(entry.creator, people),
+        last_editor=named(entry.last_editor, people),
+        source_version=entry.version,
+        media_type=entry.media_type,
+        size_bytes=entry.size_bytes,
+        links=text.links,
+        properties=text.properties or {},
+        outcome="metadata_only" if entry.type == "attachment" else "ok",
+        warnings=text.warnings,
+    )

@@ -1,0 +1,192 @@
+"""The last step: what the receipts say becomes what is known, and the head moves.
+
+It takes every receipt there is and carries the rest as pending, so it succeeds even when shards failed; whether the run was clean is in
+its result, for :func:`verdict` to say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from airflow_provider_confluence.errors import SupersededError
+from airflow_provider_confluence.sync.context import Event, RunContext
+from airflow_provider_confluence.sync.extract import extracted
+from airflow_provider_confluence.sync.journal import Head, Journal, Plan
+from airflow_provider_confluence.sync.known import Tally, apply_receipts, reload_known
+from airflow_provider_confluence.sync.manifest import Record, delete_generation, generations, write_generation
+
+# New failures up to this number never make a run red by themselves.
+FEW_FAILURES = 10
+_SHOWN_FAILURES = 50
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What a run came to. ``changed`` says whether the index changed; ``problems`` are sentences, empty for a clean run.
+
+    ``counts``: listed, unchanged, fetched, written, deleted, gone, failed (tried in vain in this run), failing (all that stand), pending,
+    withheld, left_for_later, unfinished, documents (what the index holds now).
+    """
+
+    datasource_id: str
+    revision: int
+    mode: str
+    changed: bool
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]
+    counts: Mapping[str, int]
+    failures: tuple[Mapping[str, Any], ...]
+    requests: int
+    throttled_seconds: float
+    watermark: str
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing was missed."""
+        return not self.problems
+
+
+def commit(run: RunContext, datasource_id: str, revision: int) -> RunResult:
+    """Absorb the receipts of a run, write the next generation and move the head. Repeated, it reports again what it came to.
+
+    :raises SupersededError: when a newer run holds the claim.
+    :raises StorageError: when the plan is not to be seen from this worker.
+    """
+    journal = Journal(run.storage, datasource_id)
+    head = journal.read_head()
+    if head is not None and head.revision >= revision:
+        _clean_up(journal, head, keep=3)
+        return _reported(journal, head, revision)
+    journal.fence(revision)
+    plan = journal.read_plan(revision)
+    known = reload_known(journal, plan)
+    tally = apply_receipts(known.records, journal, plan)
+    changes = bool(plan.from_scratch or plan.absorbed or sum(plan.shards) or plan.counts["left_for_later"])
+    result = _result(run, journal, plan, known.records, tally)
+    if changes:
+        write_generation(run.storage, journal.folder, revision, known.records.values())
+    run.reached("generation_written")
+    journal.write_result(revision, asdict(result))
+    run.reached("result_written")
+    journal.fence(revision)
+    moved = Head(
+        revision=revision,
+        generation=revision if changes else plan.generation,
+        watermark=plan.watermark,
+        recipe=plan.recipe,
+        converter=plan.converter,
+        target=plan.target,
+        previous_targets=plan.previous_targets,
+        site=plan.site,
+        account=plan.account,
+        datasource=plan.datasource.to_json(),
+        counts=result.counts,
+        reconciled={"at": plan.watermark, "requests": plan.requests},
+        withheld=revision if plan.withheld else None,
+    )
+    journal.write_head(moved)
+    run.reached("head_written")
+    _clean_up(journal, moved, keep=plan.datasource.keep_runs)
+    run.reached("batches_deleted")
+    run.observer(Event("committed", datasource_id, result.counts))
+    return result
+
+
+def verdict(result: RunResult) -> str:
+    """Return one sentence on a run: why it is not clean, or what it did."""
+    if result.problems:
+        return f"run {result.revision} of {result.datasource_id} is not clean: {'; '.join(result.problems)}"
+    counts = result.counts
+    more = f", more to do: {counts['left_for_later']} items wait for the next run" if counts["left_for_later"] else ""
+    return (
+        f"run {result.revision} of {result.datasource_id}: {counts['listed']} listed, {counts['written']} written, "
+        f"{counts['deleted']} deleted, {counts['unchanged']} unchanged{more}"
+    )
+
+
+def _result(run: RunContext, journal: Journal, plan: Plan, records: Mapping[str, Record], tally: Tally) -> RunResult:
+    extractions = extracted(run, journal, plan)
+    failing = [record for record in records.values() if record.failure is not None]
+    counts = {
+        "listed": plan.counts["listed"],
+        "unchanged": plan.counts["unchanged"],
+        "fetched": sum(e.fetched for e in extractions),
+        "written": tally.written,
+        "deleted": tally.deleted,
+        "gone": tally.gone,
+        "failed": tally.failed,
+        "failing": len(failing),
+        "pending": sum(record.pending for record in records.values()),
+        "withheld": plan.withheld,
+        "left_for_later": plan.counts["left_for_later"],
+        "unfinished": tally.unfinished,
+        "documents": sum(record.revision > 0 for record in records.values()),
+    }
+    failing.sort(key=lambda r: (-(r.failure.since if r.failure else 0), r.content_id))
+    return RunResult(
+        datasource_id=plan.datasource.id,
+        revision=plan.revision,
+        mode=plan.mode,
+        changed=bool(tally.written or tally.deleted),
+        problems=_problems(plan, tally),
+        notes=plan.notes,
+        counts=counts,
+        failures=tuple(
+            {"content_id": r.content_id, "type": r.type, "title": r.title, **asdict(r.failure)}
+            for r in failing[:_SHOWN_FAILURES]
+            if r.failure
+        ),
+        requests=plan.requests + sum(e.requests for e in extractions),
+        throttled_seconds=sum(e.throttled_seconds for e in extractions),
+        watermark=plan.watermark,
+    )
+
+
+def _problems(plan: Plan, tally: Tally) -> tuple[str, ...]:
+    problems = []
+    if tally.unfinished:
+        problems.append(
+            f"{tally.unfinished} of {sum(plan.shards)} items were not finished; the next run goes on with them"
+        )
+    budget = max(FEW_FAILURES, plan.datasource.max_failure_share * sum(plan.shards))
+    if tally.newly_failed > budget:
+        reasons = sorted({record.failure.reason for record in tally.failures if record.failure})
+        problems.append(
+            f"{tally.newly_failed} items failed that did not fail before ({', '.join(reasons)}), more than the budget of {budget:.0f}"
+        )
+    if plan.withheld:
+        problems.append(
+            f"{plan.withheld} deletions are withheld; if they are meant, run again with allow_mass_delete={plan.revision}"
+        )
+    if not plan.listed_all or plan.withheld:
+        problems += plan.notes
+    return tuple(problems)
+
+
+def _reported(journal: Journal, head: Head, revision: int) -> RunResult:
+    value = journal.read_result(revision)
+    if value is None:
+        raise SupersededError(
+            revision,
+            head.revision,
+            f"run {revision} of datasource {journal.datasource_id} was committed or overtaken long ago, and its result is no longer kept; "
+            f"the last commit is run {head.revision}",
+        )
+    for name in ("problems", "notes", "failures"):
+        value[name] = tuple(value[name])
+    return RunResult(**value)
+
+
+def _clean_up(journal: Journal, head: Head, *, keep: int) -> None:
+    """Remove what no head needs: staged documents, old runs, old generations. Safe to stop anywhere and to repeat."""
+    finished = [revision for revision in journal.runs() if revision <= head.revision]
+    for revision in finished[:-keep]:
+        if revision != head.withheld:
+            journal.delete_run(revision)
+    for revision in finished[-keep:]:
+        journal.delete_batches(revision)
+    for generation in generations(journal.storage, journal.folder):
+        if generation != head.generation and generation <= head.revision:
+            delete_generation(journal.storage, journal.folder, generation)

@@ -1,0 +1,62 @@
+"""What the four steps are lent by whoever runs them: storage, a client, a sink, an observer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from airflow_provider_confluence.confluence.client import ConfluenceClient
+from airflow_provider_confluence.datasource import Datasource
+from airflow_provider_confluence.sinks.base import Sink
+from airflow_provider_confluence.sync.storage import Storage
+
+# The named places at which a run may be stopped, in the order in which a whole run passes them. Tests stop it at each.
+CRASH_POINTS = (
+    "claimed",
+    "listed",
+    "items_written",
+    "plan_written",
+    "batch_staged",
+    "extracted",
+    "sink_opened",
+    "sink_written",
+    "receipt_written",
+    "indexed",
+    "generation_written",
+    "result_written",
+    "head_written",
+    "batches_deleted",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something an observer may want to show: a word and numbers. ``name`` is one of listed, planned, extracted, indexed, committed."""
+
+    name: str
+    datasource_id: str
+    numbers: Mapping[str, int] = field(default_factory=dict)
+    where: str = ""
+
+
+def _ignore_event(_: Event) -> None:
+    return
+
+
+def _go_on(_: str) -> None:
+    return
+
+
+@dataclass(frozen=True, slots=True)
+class RunContext:
+    """What a step works with.
+
+    ``connect`` returns a client of the step's own, which the step closes; ``make_sink`` likewise a sink for a datasource. ``observer`` is
+    told of progress. ``reached`` is called with the name of every crash point that is passed; a test raises there.
+    """
+
+    storage: Storage
+    connect: Callable[[Datasource], ConfluenceClient]
+    make_sink: Callable[[Datasource], Sink]
+    observer: Callable[[Event], None] = _ignore_event
+    reached: Callable[[str], None] = _go_on

@@ -1,0 +1,325 @@
+"""The durable story of a datasource: who works on it (claim), what a run set out to do (plan), what came of it (receipts), and what
+holds now (head).
+
+The order in which these files appear is what makes a run safe to stop at any instruction: the plan is durable before the first write to
+the sink, the receipts follow the sink's answers, the new generation of the manifest follows the receipts, and the head moves last.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from airflow_provider_confluence.datasource import Datasource
+from airflow_provider_confluence.documents import Entry
+from airflow_provider_confluence.errors import OwnershipError, StorageError, SupersededError, UpgradeNeededError
+from airflow_provider_confluence.sync.manifest import Record
+from airflow_provider_confluence.sync.storage import Storage
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The last commit: what the next run starts from.
+
+    ``revision`` is the last committed run, ``generation`` the one that wrote the manifest that holds (``None``: it holds nothing).
+    ``watermark`` is the server's time at that run's first request. ``withheld`` names the run whose deletions wait for consent.
+    """
+
+    revision: int
+    generation: int | None
+    watermark: str
+    recipe: str
+    converter: int
+    target: str
+    previous_targets: tuple[str, ...]
+    site: str
+    account: str
+    datasource: Mapping[str, Any]
+    counts: Mapping[str, int]
+    reconciled: Mapping[str, Any]
+    withheld: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanItem:
+    """One item of a plan. ``why`` is a word that can be counted. ``surroundings`` and ``context`` are set for upserts."""
+
+    op: str
+    content_id: str
+    type: str
+    why: str
+    entry: Entry | None = None
+    surroundings: Mapping[str, Any] = field(default_factory=dict)
+    context: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the item as plain JSON."""
+        value: dict[str, Any] = {"op": self.op, "id": self.content_id, "type": self.type, "why": self.why}
+        if self.entry is not None:
+            value |= {"entry": self.entry.to_json(), "surroundings": dict(self.surroundings), "context": self.context}
+        return value
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> PlanItem:
+        """Return the item that ``to_json`` wrote."""
+        return cls(
+            op=value["op"],
+            content_id=value["id"],
+            type=value["type"],
+            why=value["why"],
+            entry=Entry.from_json(value["entry"]) if "entry" in value else None,
+            surroundings=value.get("surroundings", {}),
+            context=value.get("context", ""),
+        )
+
+    def record(self) -> Record:
+        """Return the record of an item that is not indexed yet, as far as the plan knows it."""
+        entry = self.entry
+        return Record(
+            content_id=self.content_id,
+            type=self.type,
+            space_id=entry.space_id if entry else "",
+            container_id=entry.container_id if entry else None,
+            title=entry.title if entry else "",
+            pending=True,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run set out to do, frozen: later tasks read this and nothing of the configuration.
+
+    ``shards`` holds the number of items of each shard, ``batch_items`` how many of them share a staged file. ``absorbed`` names the runs
+    that died before their commit and whose receipts this one takes over. ``listed_all`` is false where a listing did not finish.
+    """
+
+    revision: int
+    mode: str
+    datasource: Datasource
+    shards: tuple[int, ...]
+    batch_items: int
+    base_revision: int | None
+    generation: int | None
+    absorbed: tuple[int, ...]
+    from_scratch: bool
+    watermark: str
+    recipe: str
+    converter: int
+    target: str
+    previous_targets: tuple[str, ...]
+    site: str
+    account: str
+    counts: Mapping[str, int]
+    notes: tuple[str, ...]
+    listed_all: bool
+    withheld: int
+    consented: int | None
+    requests: int
+    started: str
+
+    def batches(self, shard: int) -> int:
+        """Return how many staged files a shard has."""
+        return -(-self.shards[shard] // self.batch_items)
+
+
+class Journal:
+    """The files of one datasource below the storage's base."""
+
+    def __init__(self, storage: Storage, datasource_id: str) -> None:
+        self.storage = storage
+        self.datasource_id = datasource_id
+        self.folder = datasource_id
+
+    # ---------------------------------------------------------------- the deployment
+    def deployment_id(self) -> str:
+        """Return the id of this deployment, made at the first call; it says whose documents an index holds."""
+        known = self.storage.read_json("instance.json")
+        if known is None:
+            self.storage.write_json("instance.json", {"format": FORMAT, "id": secrets.token_hex(16)})
+            # Read back: of two that write at once, both then go by the one that stayed.
+            known = self.storage.read_json("instance.json") or {}
+        return str(known["id"])
+
+    # ---------------------------------------------------------------- claim
+    def claim(self, server_time_ms: int) -> int:
+        """Claim the datasource for a new run and return its revision; durable when this returns.
+
+        :param server_time_ms: Confluence's own clock; the revision is this, or one more than the last where that is higher.
+        """
+        known = self.read_claim()
+        head = self.read_head()
+        last = max(known["revision"] if known else 0, head.revision if head else 0)
+        revision = max(server_time_ms, last + 1)
+        still_open = [r for r in (known["open"] if known else []) if head is None or r > head.revision]
+        owner = secrets.token_hex(8)
+        self.storage.write_json(
+            f"{self.folder}/claim.json",
+            {"format": FORMAT, "revision": revision, "owner": owner, "open": [*still_open, revision]},
+        )
+        seen = self.read_claim()
+        if seen is None or seen["owner"] != owner:
+            raise self._superseded(revision, seen["revision"] if seen else 0)
+        return revision
+
+    def read_claim(self) -> dict[str, Any] | None:
+        """Return the claim, or ``None`` where nobody ever claimed this datasource."""
+        return self._readable(self.storage.read_json(f"{self.folder}/claim.json"), "claim.json")
+
+    def fence(self, revision: int) -> None:
+        """Return only where this run still holds the claim and is not committed.
+
+        :raises SupersededError: else; the caller stands aside, without harm.
+        """
+        head = self.read_head()
+        if head is not None and head.revision >= revision:
+            raise SupersededError(
+                revision,
+                head.revision,
+                f"run {revision} of datasource {self.datasource_id} is already committed; nothing to do",
+            )
+        claim = self.read_claim()
+        if claim is None or claim["revision"] != revision:
+            raise self._superseded(revision, claim["revision"] if claim else 0)
+
+    def _superseded(self, revision: int, newer: int) -> SupersededError:
+        return SupersededError(
+            revision,
+            newer,
+            f"run {revision} of datasource {self.datasource_id} stands aside: run {newer} has claimed the datasource",
+        )
+
+    # ---------------------------------------------------------------- head
+    def read_head(self) -> Head | None:
+        """Return the last commit, or ``None`` where there is none. :raises StorageError: when it is damaged."""
+        value = self._readable(self.storage.read_json(f"{self.folder}/head.json"), "head.json")
+        if value is None:
+            return None
+        value.pop("format")
+        if value.pop("datasource_id") != self.datasource_id:
+            raise OwnershipError(
+                f"{self.storage.where(f'{self.folder}/head.json')} belongs to another datasource; each datasource needs its own folder"
+            )
+        return Head(**{**value, "previous_targets": tuple(value["previous_targets"])})
+
+    def write_head(self, head: Head) -> None:
+        """Move the head: this is the commit."""
+        value = {name: getattr(head, name) for name in head.__dataclass_fields__}
+        self.storage.write_json(
+            f"{self.folder}/head.json", {"format": FORMAT, "datasource_id": self.datasource_id, **value}
+        )
+
+    # ---------------------------------------------------------------- plan
+    def write_plan(
+        self, plan: Plan, shards: Iterable[Iterable[PlanItem]], rest: Iterable[Record], withheld: Iterable[str]
+    ) -> None:
+        """Write a plan: its items first, its header last, so that a plan that can be read is whole.
+
+        :param rest: records to carry as pending: planned in a later run.
+        :param withheld: ids whose deletion waits for consent.
+        """
+        run = self._run(plan.revision)
+        for number, items in enumerate(shards):
+            self.storage.write_lines(f"{run}/items-{number}.jsonl.gz", (item.to_json() for item in items))
+        self.storage.write_lines(f"{run}/rest.jsonl.gz", (record.to_json() for record in rest))
+        if plan.withheld:
+            self.storage.write_lines(f"{run}/withheld.jsonl.gz", ({"id": content_id} for content_id in withheld))
+        value = {name: getattr(plan, name) for name in plan.__dataclass_fields__}
+        value["datasource"] = plan.datasource.to_json()
+        self.storage.write_json(f"{run}/plan.json", {"format": FORMAT, **value})
+
+    def find_plan(self, revision: int) -> Plan | None:
+        """Return a run's plan, or ``None`` where it never wrote one (then it wrote nothing to the sink either)."""
+        value = self._readable(self.storage.read_json(f"{self._run(revision)}/plan.json"), f"runs/{revision}/plan.json")
+        if value is None:
+            return None
+        value.pop("format")
+        value["datasource"] = Datasource.from_json(value["datasource"])
+        for name in ("shards", "absorbed", "previous_targets", "notes"):
+            value[name] = tuple(value[name])
+        return Plan(**value)
+
+    def read_plan(self, revision: int) -> Plan:
+        """Return a run's plan. :raises StorageError: where it is not to be seen from here."""
+        plan = self.find_plan(revision)
+        if plan is None:
+            raise self.missing(f"{self._run(revision)}/plan.json")
+        return plan
+
+    def items(self, plan: Plan, shard: int) -> Iterator[PlanItem]:
+        """Yield the items of a shard, in plan order."""
+        for line in self._lines(f"{self._run(plan.revision)}/items-{shard}.jsonl.gz"):
+            yield PlanItem.from_json(line)
+
+    def rest(self, plan: Plan) -> Iterator[Record]:
+        """Yield what the plan left for a later run."""
+        for line in self._lines(f"{self._run(plan.revision)}/rest.jsonl.gz"):
+            yield Record.from_json(line)
+
+    def withheld(self, revision: int) -> set[str]:
+        """Return the ids whose deletion a run withheld."""
+        return {line["id"] for line in self._lines(f"{self._run(revision)}/withheld.jsonl.gz")}
+
+    # ---------------------------------------------------------------- batches and receipts
+    def batch_name(self, revision: int, shard: int, number: int) -> str:
+        """Return the name of a staged batch, below the storage's base."""
+        return f"{self._run(revision)}/batches/{shard}-{number}.jsonl.gz"
+
+    def receipt_name(self, revision: int, shard: int, number: int) -> str:
+        """Return the name of the receipts of a batch, below the storage's base."""
+        return f"{self._run(revision)}/receipts/{shard}-{number}.jsonl.gz"
+
+    def receipts(self, plan: Plan) -> Iterator[dict[str, Any]]:
+        """Yield every receipt of a run that is there."""
+        for shard in range(len(plan.shards)):
+            for number in range(plan.batches(shard)):
+                yield from self.storage.read_lines(self.receipt_name(plan.revision, shard, number)) or ()
+
+    def delete_batches(self, revision: int) -> None:
+        """Remove the staged documents of a run whose receipts are absorbed."""
+        self.storage.delete_folder(f"{self._run(revision)}/batches")
+
+    # ---------------------------------------------------------------- runs
+    def runs(self) -> list[int]:
+        """Return the revisions of the runs that have a folder, oldest first."""
+        return sorted(int(name) for name in self.storage.names(f"{self.folder}/runs") if name.isdigit())
+
+    def delete_run(self, revision: int) -> None:
+        """Remove everything of a run."""
+        self.storage.delete_folder(self._run(revision))
+
+    def write_result(self, revision: int, value: Mapping[str, Any]) -> None:
+        """Keep what a run came to, for whoever asks again."""
+        self.storage.write_json(f"{self._run(revision)}/result.json", value)
+
+    def read_result(self, revision: int) -> dict[str, Any] | None:
+        """Return what a run came to, where it is still kept."""
+        return self.storage.read_json(f"{self._run(revision)}/result.json")
+
+    # ---------------------------------------------------------------- inside
+    def missing(self, name: str) -> StorageError:
+        """Return the error that says that a file is not to be seen from this worker."""
+        return StorageError(
+            f"{self.storage.where(name)} should be there and is not. If workers share no disk, set [confluence] storage_path to an object "
+            "store (s3://…, gs://…, abfs://…) that all of them see"
+        )
+
+    def _run(self, revision: int) -> str:
+        return f"{self.folder}/runs/{revision}"
+
+    def _lines(self, name: str) -> Iterator[dict[str, Any]]:
+        lines = self.storage.read_lines(name)
+        if lines is None:
+            raise self.missing(name)
+        return lines
+
+    def _readable(self, value: dict[str, Any] | None, name: str) -> dict[str, Any] | None:
+        if value is not None and value.get("format", 0) > FORMAT:
+            raise UpgradeNeededError(
+                f"{self.storage.where(f'{self.folder}/{name}')} has format {value['format']}, this worker knows {FORMAT}; "
+                "upgrade airflow-provider-confluence on it"
+            )
+        return value

@@ -1,0 +1,164 @@
+"""What the index is known to hold: the last commit's manifest, and what came of runs that died before theirs.
+
+An id that a dead run may have written, or may have removed, is *in doubt*: its record is pending, so that the next diff brings it to the
+index again where it is listed and removes it where it is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from airflow_provider_confluence.sinks.base import InventoryItem
+from airflow_provider_confluence.sync.journal import Head, Journal, Plan
+from airflow_provider_confluence.sync.manifest import Record, Standing, generations, read_generation
+
+_SUCCESS = ("written", "superseded")
+
+
+@dataclass(slots=True)
+class Known:
+    """The records by content id.
+
+    ``absorbed`` names the dead runs that are taken over. ``fresh`` holds the ids that those runs wrote as today's settings want them.
+    """
+
+    records: dict[str, Record] = field(default_factory=dict)
+    absorbed: tuple[int, ...] = ()
+    fresh: set[str] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of a plan's items, counted."""
+
+    written: int = 0
+    deleted: int = 0
+    gone: int = 0
+    failed: int = 0
+    newly_failed: int = 0
+    unfinished: int = 0
+    failures: list[Record] = field(default_factory=list)
+
+
+def load_known(journal: Journal, head: Head | None, *, before: int, recipe: str, target: str) -> Known:
+    """Return what is known to be indexed, as run ``before`` finds it.
+
+    :param recipe: today's recipe; what a dead run wrote by another one is pending.
+    :param target: today's sink target, likewise.
+    """
+    known = Known()
+    storage, folder = journal.storage, journal.folder
+    if head is not None:
+        if head.generation is not None:
+            known.records = {r.content_id: r for r in read_generation(storage, folder, head.generation)}
+    else:
+        # The head is lost, or there never was one: whatever any generation names may still be in the index.
+        for generation in generations(storage, folder):
+            for record in read_generation(storage, folder, generation):
+                known.records[record.content_id] = replace(record, pending=True)
+    since = head.revision if head is not None else 0
+    claim = journal.read_claim()
+    opened = {*journal.runs(), *(claim["open"] if claim else ())}
+    absorbed = []
+    for revision in sorted(r for r in opened if since < r < before):
+        plan = journal.find_plan(revision)
+        if plan is None:
+            continue
+        absorbed.append(revision)
+        before_ids = (
+            {i: r.revision for i, r in known.records.items()}
+            if plan.recipe == recipe and plan.target == target
+            else None
+        )
+        apply_receipts(known.records, journal, plan)
+        if before_ids is None:
+            _doubt_written_by(known.records, revision)
+        else:
+            known.fresh |= {i for i, r in known.records.items() if r.revision == revision and not r.pending}
+    known.absorbed = tuple(absorbed)
+    return known
+
+
+def reload_known(journal: Journal, plan: Plan) -> Known:
+    """Return what the plan's run found at its start: the same records, from the same files."""
+    head = journal.read_head()
+    if (head.revision if head else None) != plan.base_revision:
+        raise journal.missing(f"{journal.folder}/head.json")
+    return load_known(journal, head, before=plan.revision, recipe=plan.recipe, target=plan.target)
+
+
+def doubt_inventory(known: Known, items: Iterable[InventoryItem]) -> set[str]:
+    """Take what a sink says it holds as in doubt, where nothing else is known of it; return those ids."""
+    added = set()
+    for item in items:
+        if item.content_id not in known.records:
+            known.records[item.content_id] = Record(item.content_id, "", revision=item.revision, pending=True)
+            added.add(item.content_id)
+    return added
+
+
+def _doubt_written_by(records: dict[str, Record], revision: int) -> None:
+    for content_id, record in records.items():
+        if record.revision == revision and not record.pending:
+            records[content_id] = replace(record, pending=True)
+
+
+def apply_receipts(records: dict[str, Record], journal: Journal, plan: Plan) -> Tally:
+    """Bring ``records`` up to what a run's receipts say, and mark what it left as pending.
+
+    Items without a receipt stay pending: whether the sink holds them is not known.
+    """
+    tally = Tally()
+    answered: set[str] = set()
+    for receipt in journal.receipts(plan):
+        content_id = receipt["id"]
+        answered.add(content_id)
+        _apply(records, receipt, plan.revision, tally)
+    for shard in range(len(plan.shards)):
+        for item in journal.items(plan, shard):
+            if item.content_id in answered:
+                continue
+            tally.unfinished += 1
+            records[item.content_id] = replace(records.get(item.content_id) or item.record(), pending=True)
+    for record in journal.rest(plan):
+        records[record.content_id] = replace(records.get(record.content_id) or record, pending=True)
+    return tally
+
+
+def _apply(records: dict[str, Record], receipt: dict[str, object], revision: int, tally: Tally) -> None:
+    content_id = str(receipt["id"])
+    outcome = str(receipt["outcome"])
+    before = records.get(content_id)
+    if receipt["op"] == "delete":
+        if outcome in _SUCCESS:
+            records.pop(content_id, None)
+            tally.deleted += 1
+        elif before is not None:
+            records[content_id] = replace(before, pending=True)
+            tally.unfinished += 1
+        return
+    if outcome == "gone":
+        # It vanished between listing and fetch. What the index holds of it, the next reconcile confirms and removes.
+        tally.gone += 1
+        return
+    planned = Record.from_json(receipt["record"])  # type: ignore[arg-type]
+    if outcome in _SUCCESS:
+        records[content_id] = planned
+        tally.written += 1
+    elif outcome == "retry":
+        records[content_id] = replace(before or replace(planned, version=0, context="", revision=0), pending=True)
+        tally.unfinished += 1
+    else:
+        standing = before.failure if before is not None else None
+        failure = Standing(
+            reason=str(receipt["reason"]),
+            message=str(receipt.get("message", "")),
+            attempts=standing.attempts + 1 if standing else 1,
+            since=standing.since if standing else revision,
+        )
+        failed = replace(before or replace(planned, version=0, context="", revision=0), failure=failure, pending=False)
+        records[content_id] = failed
+        tally.failed += 1
+        tally.newly_failed += 0 if standing else 1
+        tally.failures.append(failed)

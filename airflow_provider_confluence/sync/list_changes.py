@@ -1,0 +1,378 @@
+"""The first step: what changed in Confluence since the last commit, as a durable plan.
+
+Claims a revision, absorbs what dead runs left, enumerates everything in scope, compares it with what is known to be indexed, asks again
+for what vanished, and writes the plan. Nothing is written to the sink here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from airflow_provider_confluence.confluence.client import ConfluenceClient, Identity, Listing
+from airflow_provider_confluence.datasource import Datasource
+from airflow_provider_confluence.documents import Entry, Space, rfc3339
+from airflow_provider_confluence.errors import (
+    ConfigurationError,
+    OwnershipError,
+    SpaceNotFoundError,
+    UpgradeNeededError,
+)
+from airflow_provider_confluence.sinks.base import Owner
+from airflow_provider_confluence.sync.context import Event, RunContext
+from airflow_provider_confluence.sync.journal import Head, Journal, Plan, PlanItem
+from airflow_provider_confluence.sync.known import Known, doubt_inventory, load_known
+from airflow_provider_confluence.sync.manifest import Record
+from airflow_provider_confluence.sync.recipe import CONVERTER, recipe_of, target_of
+from airflow_provider_confluence.sync.surroundings import Surroundings, context_hash, fill_labels
+from airflow_provider_confluence.sync.vanished import Guarded, confirm, guard
+
+MODES = ("auto", "full", "reconcile")
+BATCH_ITEMS = 100
+ITEMS_PER_SHARD = 2_000
+# What is planned first when a run cannot take everything: what readers would miss most.
+_ORDER = {"new": 0, "changed": 0, "context": 1, "moved": 0, "failed": 2, "pending": 2, "full": 3, "recipe": 3}
+
+
+@dataclass(frozen=True, slots=True)
+class PlanReference:
+    """All that a later step needs to find its work: small enough for XCom."""
+
+    datasource_id: str
+    revision: int
+    shards: int
+    counts: Mapping[str, int]
+
+
+def list_changes(
+    run: RunContext, datasource: Datasource, *, mode: str = "auto", allow_mass_delete: int | None = None
+) -> PlanReference:
+    """Write a plan of what to do and return where it is.
+
+    Cost in requests: 2 + Σ⌈items / 250⌉ over spaces and types, the labels' and attachments' listings, what
+    :class:`~airflow_provider_confluence.sync.surroundings.Surroundings` asks, and ⌈vanished / 250⌉. A repeated call claims anew and
+    does no harm.
+
+    :param mode: ``auto``, ``full`` (everything is extracted again) or ``reconcile`` (everything is compared).
+    :param allow_mass_delete: the revision whose withheld deletions may go ahead.
+    :raises SpaceNotFoundError: when a configured space cannot be seen; nothing is deleted then.
+    :raises OwnershipError: when the state belongs to another site.
+    """
+    if mode not in MODES:
+        raise ConfigurationError(f"mode {mode!r} is not known; choose one of {', '.join(MODES)}")
+    client = run.connect(datasource)
+    try:
+        return _Listing(run, client, datasource, mode, allow_mass_delete).plan()
+    finally:
+        client.close()
+
+
+class _Listing:
+    """One call of list_changes: its steps share what was found so far."""
+
+    def __init__(
+        self,
+        run: RunContext,
+        client: ConfluenceClient,
+        datasource: Datasource,
+        mode: str,
+        allow_mass_delete: int | None,
+    ) -> None:
+        self.run = run
+        self.client = client
+        self.datasource = datasource
+        self.journal = Journal(run.storage, datasource.id)
+        self.recipe = recipe_of(datasource)
+        self.target = target_of(datasource)
+        self.mode = mode
+        self.consent = allow_mass_delete
+        self.notes: list[str] = []
+        self.incomplete: set[tuple[str, str]] = set()
+        # Ids that only the sink's inventory names: no file of ours does, so the plan must carry them.
+        self.doubted: set[str] = set()
+
+    def plan(self) -> PlanReference:
+        run, journal = self.run, self.journal
+        identity = self.client.identity()
+        head = journal.read_head()
+        self._check_head(head)
+        consented = self._consented(head)
+        revision = journal.claim(int(identity.server_time.timestamp() * 1000))
+        run.reached("claimed")
+        known = load_known(journal, head, before=revision, recipe=self.recipe, target=self.target)
+        if head is None:
+            self._ask_the_sink(known)
+        self.spaces = {space.id: space for space in self._find_spaces()}
+        entries = self._enumerate(known)
+        run.reached("listed")
+        guarded = self._vanished(entries, known, head, identity, consented)
+        for content_id, labels in fill_labels(self.client, entries.values()).items():
+            entries[content_id] = replace(entries[content_id], labels=labels)
+        surroundings = Surroundings(self.client, entries, self.spaces)
+        surroundings.prepare()
+        upserts, unchanged = self._diff(entries, known, head, surroundings)
+        # Newest first among what matters alike: two stable sorts.
+        upserts.sort(key=lambda item: (item.entry.updated if item.entry else None) or "", reverse=True)
+        upserts.sort(key=lambda item: _ORDER[item.why])
+        taken = upserts[: self.datasource.max_items_per_run]
+        rest = [replace(known.records.get(i.content_id) or i.record(), pending=True) for i in upserts[len(taken) :]]
+        deletions = [PlanItem("delete", r.content_id, r.type, "gone") for r in guarded.deletions]
+        if self.doubted:
+            planned = {item.content_id for item in (*deletions, *taken)} | {record.content_id for record in rest}
+            rest += [known.records[content_id] for content_id in sorted(self.doubted - planned)]
+        shards = _shards([*deletions, *taken], self.datasource.max_shards)
+        counts = Counter(f"planned_{item.why}" for item in taken)
+        counts.update(
+            listed=len(entries),
+            unchanged=unchanged,
+            upserts=len(taken),
+            deletions=len(deletions),
+            withheld=len(guarded.withheld),
+        )
+        counts.update(left_for_later=len(rest))
+        plan = Plan(
+            revision=revision,
+            mode=self.mode if self.mode != "auto" else ("reconcile" if head else "full"),
+            datasource=self.datasource,
+            shards=tuple(len(shard) for shard in shards),
+            batch_items=BATCH_ITEMS,
+            base_revision=head.revision if head else None,
+            generation=head.generation if head else None,
+            absorbed=known.absorbed,
+            from_scratch=head is None,
+            watermark=rfc3339(identity.server_time),
+            recipe=self.recipe,
+            converter=CONVERTER,
+            target=self.target,
+            previous_targets=self._previous_targets(head),
+            site=self.client.site,
+            account=identity.account_id,
+            counts=dict(counts),
+            notes=(*self.notes, *guarded.reasons),
+            listed_all=not self.incomplete,
+            withheld=len(guarded.withheld),
+            consented=self.consent,
+            requests=self.client.requests_made,
+            started=rfc3339(identity.server_time),
+        )
+        journal.fence(revision)
+        run.reached("items_written")
+        journal.write_plan(plan, shards, rest, (record.content_id for record in guarded.withheld))
+        run.reached("plan_written")
+        run.observer(Event("planned", self.datasource.id, plan.counts))
+        return PlanReference(self.datasource.id, revision, len(shards), plan.counts)
+
+    # ---------------------------------------------------------------- before listing
+    def _check_head(self, head: Head | None) -> None:
+        if head is None:
+            return
+        if head.converter > CONVERTER:
+            raise UpgradeNeededError(
+                f"datasource {self.datasource.id} was last indexed by a newer version of airflow-provider-confluence "
+                f"(converter {head.converter}, this worker has {CONVERTER}); upgrade this worker"
+            )
+        if head.site != self.client.site:
+            raise OwnershipError(
+                f"datasource {self.datasource.id} was indexed from {head.site}, and its connection now points to {self.client.site}. "
+                "A datasource keeps its site: use another datasource id, or, to start afresh, remove the folder "
+                f"{self.journal.storage.where(self.journal.folder)}"
+            )
+
+    def _consented(self, head: Head | None) -> set[str]:
+        if self.consent is None:
+            return set()
+        if head is None or head.withheld != self.consent:
+            waiting = f"run {head.withheld} waits for it" if head and head.withheld else "nothing waits for it"
+            raise ConfigurationError(f"allow_mass_delete={self.consent} consents to nothing: {waiting}")
+        return self.journal.withheld(self.consent)
+
+    def _previous_targets(self, head: Head | None) -> tuple[str, ...]:
+        if head is None or head.target == self.target:
+            return head.previous_targets if head else ()
+        return (*(t for t in head.previous_targets if t != self.target), head.target)
+
+    def _ask_the_sink(self, known: Known) -> None:
+        sink = self.run.make_sink(self.datasource)
+        try:
+            if sink.capabilities.inventory:
+                sink.open(Owner(self.datasource.id, self.journal.deployment_id(), self.client.site))
+                self.doubted = doubt_inventory(known, sink.inventory(self.datasource.id))
+            elif self.journal.runs():
+                self.notes.append(
+                    "the last commit is lost and this sink cannot list what it holds: documents of pages deleted since cannot be known"
+                )
+        finally:
+            sink.close()
+
+    def _find_spaces(self) -> list[Space]:
+        wanted = self.datasource.space
+        found = {space.key: space for space in self.client.spaces(wanted)}
+        missing = [key for key in wanted if key not in found]
+        if missing:
+            raise SpaceNotFoundError(
+                missing,
+                f"datasource {self.datasource.id}: space {', '.join(missing)} does not exist at {self.client.site}, or this account may "
+                "not see it; check the key (it is in the space's address) and the account's permission. Nothing was deleted",
+            )
+        return [found[key] for key in wanted]
+
+    # ---------------------------------------------------------------- listing
+    def _enumerate(self, known: Known) -> dict[str, Entry]:
+        entries: dict[str, Entry] = {}
+        for space in self.spaces.values():
+            for type_ in ("page", "blogpost"):
+                if type_ not in self.datasource.content_types:
+                    continue
+                listing = self.client.list_content(space, type_)
+                count = self._gather(listing, entries, (space.id, type_), f"{type_}s of space {space.key}")
+                if count == 0 and any(r.space_id == space.id and r.type == type_ for r in known.records.values()):
+                    self._confirm_empty(space)
+        if "attachment" in self.datasource.content_types:
+            self._enumerate_attachments(entries)
+        return entries
+
+    def _gather(self, listing: Listing, entries: dict[str, Entry], group: tuple[str, str], where: str) -> int:
+        count = 0
+        for entry in listing:
+            entries[entry.content_id] = entry
+            count += 1
+            if count % 250 == 0:
+                self.run.observer(Event("listed", self.datasource.id, {"listed": len(entries)}, where))
+        self._judge(listing, {group}, where)
+        self.run.observer(Event("listed", self.datasource.id, {"listed": len(entries)}, where))
+        return count
+
+    def _enumerate_attachments(self, entries: dict[str, Entry]) -> None:
+        listing = self.client.list_attachments(list(self.spaces.values()))
+        for entry in listing:
+            container = entries.get(entry.container_id) if entry.container_id else None
+            if container is not None:
+                entries[entry.content_id] = replace(entry, space_id=container.space_id)
+        self._judge(listing, {(space_id, "attachment") for space_id in self.spaces}, "attachments")
+        self.run.observer(Event("listed", self.datasource.id, {"listed": len(entries)}, "attachments"))
+
+    def _judge(self, listing: Listing, groups: Iterable[tuple[str, str]], where: str) -> None:
+        if not listing.complete:
+            self.incomplete.update(groups)
+            self.notes.append(
+                f"the listing of {where} is not complete ({listing.doubt or 'it did not finish'}); nothing of it is deleted"
+            )
+
+    def _confirm_empty(self, space: Space) -> None:
+        """Make sure that a space which lists nothing is really seen, and by us: an expired token may answer like an empty wiki."""
+        self.client.identity()
+        if not self.client.spaces([space.key]):
+            raise SpaceNotFoundError(
+                [space.key],
+                f"datasource {self.datasource.id}: space {space.key} disappeared while it was listed; nothing was deleted",
+            )
+
+    # ---------------------------------------------------------------- what vanished
+    def _vanished(
+        self, entries: dict[str, Entry], known: Known, head: Head | None, identity: Identity, consented: set[str]
+    ) -> Guarded:
+        dropped, missing = [], []
+        for record in known.records.values():
+            if record.content_id in entries:
+                continue
+            if self._left_the_scope(record, head):
+                dropped.append(record)
+            elif not self._incomplete_for(record):
+                missing.append(record)
+        answer = confirm(
+            self.client,
+            missing,
+            current=entries,
+            in_scope=lambda entry: entry.space_id in self.spaces and entry.type in self.datasource.content_types,
+            attachments_wanted="attachment" in self.datasource.content_types,
+        )
+        for content_id, entry in answer.found.items():
+            container = entries.get(entry.container_id) if entry.container_id else None
+            entries[content_id] = replace(entry, space_id=container.space_id) if container else entry
+        if answer.unsure:
+            self.notes.append(
+                f"{len(answer.unsure)} vanished items could not be confirmed as gone; they are asked for again"
+            )
+        other_account = None
+        if head is not None and head.account != identity.account_id:
+            other_account = f"another account reads now ({identity.account_id} instead of {head.account})"
+        guarded = guard(
+            answer.gone,
+            known.records.values(),
+            share=self.datasource.max_delete_share,
+            consented=consented,
+            all_need_consent=other_account,
+            space_name=lambda space_id: self.spaces[space_id].key if space_id in self.spaces else space_id,
+        )
+        guarded.deletions += dropped
+        return guarded
+
+    def _left_the_scope(self, record: Record, head: Head | None) -> bool:
+        """Say whether an item went because somebody narrowed the datasource, which is no accident and needs no confirmation."""
+        if head is None:
+            return False
+        before = Datasource.from_json(head.datasource)
+        if record.type in before.content_types and record.type not in self.datasource.content_types:
+            return True
+        narrowed = bool(set(before.space) - set(self.datasource.space))
+        return narrowed and bool(record.space_id) and record.space_id not in self.spaces
+
+    def _incomplete_for(self, record: Record) -> bool:
+        if not record.type:
+            return bool(self.incomplete)
+        if record.type == "attachment":
+            # Its container may stand in any listing that did not finish.
+            return bool(self.incomplete)
+        # An item may have moved to a space whose listing did not finish; the look-up by id settles that.
+        return (record.space_id, record.type) in self.incomplete
+
+    # ---------------------------------------------------------------- what to bring
+    def _diff(
+        self, entries: Mapping[str, Entry], known: Known, head: Head | None, surroundings: Surroundings
+    ) -> tuple[list[PlanItem], int]:
+        anew = head is not None and (head.recipe != self.recipe or head.target != self.target)
+        upserts: list[PlanItem] = []
+        unchanged = 0
+        for entry in entries.values():
+            around = surroundings.of(entry)
+            context = context_hash(entry, around)
+            why = self._why(entry, context, known, anew)
+            if why is None:
+                unchanged += 1
+                continue
+            upserts.append(PlanItem("upsert", entry.content_id, entry.type, why, entry, around, context))
+        return upserts, unchanged
+
+    def _why(self, entry: Entry, context: str, known: Known, anew: bool) -> str | None:
+        record = known.records.get(entry.content_id)
+        if record is None:
+            return "new"
+        if record.revision and record.version != entry.version:
+            return "changed"
+        if record.failure is not None:
+            return "failed"
+        if record.pending or not record.revision:
+            return "pending"
+        if record.space_id != entry.space_id:
+            return "moved"
+        if record.context != context:
+            return "context"
+        if self.mode == "full":
+            return "full"
+        if anew and entry.content_id not in known.fresh:
+            return "recipe"
+        return None
+
+
+def _shards(items: list[PlanItem], most: int) -> list[list[PlanItem]]:
+    """Deal items into shards; inside a shard, items of one type stand together, because bodies are fetched in bulk by type."""
+    if not items:
+        return []
+    count = min(most, -(-len(items) // ITEMS_PER_SHARD))
+    size = -(-len(items) // count)
+    rank = {"delete": 0, "page": 1, "blogpost": 2, "comment": 3, "attachment": 4}
+    return [
+        sorted(items[start : start + size], key=lambda i: rank.get("delete" if i.op == "delete" else i.type, 9))
+        for start in range(0, len(items), size)
+    ]

@@ -1,0 +1,120 @@
+"""What is known to be indexed: one record an item, kept in immutable generations.
+
+A generation is a compressed JSON lines file: a header line, then one line a record, ordered by content id. A record also carries what is
+still to be done with its item: *pending* (planned, not yet written) and *failure* (tried, did not work).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from airflow_provider_confluence.errors import StorageError, UpgradeNeededError
+from airflow_provider_confluence.sync.storage import Storage
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A failure that stands: why, since which revision, and how often it was tried."""
+
+    reason: str
+    message: str
+    attempts: int
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One item as the index holds it, or as it is to be brought there.
+
+    ``version`` is Confluence's version that was indexed. ``context`` stands for everything in the document but its body (see
+    :func:`~airflow_provider_confluence.sync.surroundings.context_hash`). ``revision`` is the run that wrote it; 0 where none is known to
+    have. ``pending`` asks for another try, whatever the listing says. ``type`` is ``""`` where only the id is known.
+    """
+
+    content_id: str
+    type: str
+    version: int = 0
+    space_id: str = ""
+    container_id: str | None = None
+    title: str = ""
+    context: str = ""
+    revision: int = 0
+    pending: bool = False
+    failure: Standing | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the record as plain JSON, short, without what is at its default."""
+        value: dict[str, Any] = {"id": self.content_id, "type": self.type}
+        for name in ("version", "space_id", "container_id", "title", "context", "revision", "pending"):
+            if getattr(self, name):
+                value[name] = getattr(self, name)
+        if self.failure is not None:
+            value["failure"] = [self.failure.reason, self.failure.message, self.failure.attempts, self.failure.since]
+        return value
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Record:
+        """Return the record that ``to_json`` wrote."""
+        given = dict(value)
+        content_id = given.pop("id")
+        if "failure" in given:
+            given["failure"] = Standing(*given["failure"])
+        return cls(content_id=content_id, **given)
+
+
+def _name(revision: int) -> str:
+    return f"manifest/{revision}.jsonl.gz"
+
+
+def read_generation(storage: Storage, folder: str, revision: int) -> Iterator[Record]:
+    """Yield the records of a generation, ordered by content id.
+
+    :raises StorageError: when the file is missing or damaged.
+    :raises UpgradeNeededError: when a newer version of this package wrote it.
+    """
+    name = f"{folder}/{_name(revision)}"
+    lines = storage.read_lines(name)
+    if lines is None:
+        raise StorageError(
+            f"{storage.where(name)} is missing, though the last commit names it; if workers share no disk, set [confluence] storage_path "
+            "to an object store that all of them see"
+        )
+    header = next(lines, {})
+    if header.get("format", 0) > FORMAT:
+        raise UpgradeNeededError(
+            f"{storage.where(name)} has format {header['format']}, this worker knows {FORMAT}; upgrade airflow-provider-confluence on it"
+        )
+    for line in lines:
+        yield Record.from_json(line)
+
+
+def write_generation(storage: Storage, folder: str, revision: int, records: Iterable[Record]) -> int:
+    """Write a generation and return how many records it holds."""
+    with storage.lines_writer(f"{folder}/{_name(revision)}") as writer:
+        writer.add({"format": FORMAT, "revision": revision})
+        for record in sorted(records, key=lambda r: r.content_id):
+            writer.add(record.to_json())
+        writer.close()
+        return writer.count - 1
+
+
+def generations(storage: Storage, folder: str) -> list[int]:
+    """Return the revisions of the generations that are there, oldest first."""
+    return sorted(int(n.split(".")[0]) for n in storage.names(f"{folder}/manifest") if n.split(".")[0].isdigit())
+
+
+def delete_generation(storage: Storage, folder: str, revision: int) -> None:
+    """Remove a generation that no head names any more."""
+    storage.delete(f"{folder}/{_name(revision)}")
+
+
+def digest(value: Any) -> str:
+    """Return 16 hex digits that stand for a JSON value; equal values give equal digits on every machine."""
+    text = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
+    return hashlib.blake2b(text.encode("ascii"), digest_size=8).hexdigest()

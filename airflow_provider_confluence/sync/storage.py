@@ -1,0 +1,268 @@
+"""Durable files below one base folder, local or in an object store.
+
+Local files are written aside, synced and renamed into place; an object store gets one PUT. Either way a reader finds the whole new file,
+the whole old one, or none. Every file is read by its exact name, so no listing cache can hide it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import secrets
+import tempfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from upath import UPath
+
+from airflow_provider_confluence.errors import StorageError
+
+# What a buffer may hold in memory before it moves to a temporary file.
+_SPOOL_BYTES = 4 * 1024 * 1024
+
+
+class Storage:
+    """The files below ``base``. Names are relative, with slashes.
+
+    :param base: a folder or an object store's prefix: a path, a URL (``s3://…``), or any UPath such as Airflow's ObjectStoragePath.
+    """
+
+    def __init__(self, base: UPath | Path | str) -> None:
+        self.base = base if isinstance(base, UPath) else UPath(base)
+        self._local = Path(self.base.path) if self.base.protocol in ("", "file", "local") else None
+
+    def __repr__(self) -> str:
+        return f"Storage({str(self.base)!r})"
+
+    def where(self, name: str = "") -> str:
+        """Return a file's full name, for messages."""
+        return str(self.base / name) if name else str(self.base)
+
+    # ---------------------------------------------------------------- whole files
+    def read(self, name: str) -> bytes | None:
+        """Return a file's bytes, or ``None`` where it does not exist.
+
+        :raises StorageError: when it exists and cannot be read.
+        """
+        try:
+            if self._local is not None:
+                return (self._local / name).read_bytes()
+            return (self.base / name).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise self._refused("read", name, error) from error
+
+    def write(self, name: str, data: bytes) -> None:
+        """Put a file in place, whole and durable. :raises StorageError: when it cannot be written."""
+        with _Spool() as spool:
+            spool.write(data)
+            self._place(name, spool)
+
+    def delete(self, name: str) -> None:
+        """Remove a file; one that is not there is no error."""
+        try:
+            if self._local is not None:
+                (self._local / name).unlink(missing_ok=True)
+            else:
+                (self.base / name).unlink()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise self._refused("delete", name, error) from error
+
+    def exists(self, name: str) -> bool:
+        """Return whether a file is there, asked by its exact name."""
+        try:
+            if self._local is not None:
+                return (self._local / name).is_file()
+            place = self.base / name
+            place.fs.invalidate_cache(place.path)
+            return place.exists()
+        except OSError as error:
+            raise self._refused("read", name, error) from error
+
+    def names(self, folder: str) -> list[str]:
+        """Return the names of what lies directly in a folder, sorted; none where there is no such folder."""
+        try:
+            if self._local is not None:
+                return sorted(p.name for p in (self._local / folder).iterdir() if not p.name.startswith(".tmp-"))
+            place = self.base / folder
+            place.fs.invalidate_cache()  # object stores remember listings; ours must be today's
+            return sorted(p.name for p in place.iterdir())
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise self._refused("list", folder, error) from error
+
+    def delete_folder(self, folder: str) -> None:
+        """Remove a folder with everything in it; one that is not there is no error."""
+        import shutil
+
+        try:
+            if self._local is not None:
+                shutil.rmtree(self._local / folder)
+            else:
+                place = self.base / folder
+                place.fs.rm(place.path, recursive=True)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise self._refused("delete", folder, error) from error
+
+    # ---------------------------------------------------------------- JSON
+    def read_json(self, name: str) -> dict[str, Any] | None:
+        """Return a JSON object, or ``None`` where the file does not exist.
+
+        :raises StorageError: when the file is cut short or is no JSON object; it is left as it is.
+        """
+        data = self.read(name)
+        if data is None:
+            return None
+        try:
+            value = json.loads(data)
+        except ValueError as error:
+            raise self._damaged(name) from error
+        if not isinstance(value, dict):
+            raise self._damaged(name)
+        return value
+
+    def write_json(self, name: str, value: Mapping[str, Any]) -> None:
+        """Put a JSON object in place, whole and durable."""
+        self.write(
+            name, json.dumps(value, ensure_ascii=False, sort_keys=True, indent=1).encode("utf-8", "surrogatepass")
+        )
+
+    # ---------------------------------------------------------------- compressed JSON lines
+    def read_lines(self, name: str) -> Iterator[dict[str, Any]] | None:
+        """Return the objects of a compressed JSON lines file, streaming, or ``None`` where it does not exist.
+
+        :raises StorageError: while iterating, when the file is cut short: no line is lost in silence.
+        """
+        try:
+            raw: IO[bytes] = (
+                (self._local / name).open("rb") if self._local is not None else (self.base / name).open("rb")
+            )
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise self._refused("read", name, error) from error
+        return self._lines(name, raw)
+
+    def _lines(self, name: str, raw: IO[bytes]) -> Iterator[dict[str, Any]]:
+        with raw, gzip.GzipFile(fileobj=raw) as unpacked:
+            try:
+                for line in unpacked:
+                    yield json.loads(line)
+                if raw.tell() == 0:  # gzip takes an empty file for an archive of nothing
+                    raise EOFError
+            except (EOFError, ValueError, zlib.error, gzip.BadGzipFile) as error:
+                raise self._damaged(name) from error
+
+    def write_lines(self, name: str, lines: Iterable[Mapping[str, Any]]) -> int:
+        """Put a compressed JSON lines file in place, streaming; return the number of lines."""
+        with self.lines_writer(name) as writer:
+            for line in lines:
+                writer.add(line)
+            writer.close()
+            return writer.count
+
+    def lines_writer(self, name: str) -> LinesWriter:
+        """Return a writer for a file that grows line by line and is put in place by its ``close``."""
+        return LinesWriter(self, name)
+
+    # ---------------------------------------------------------------- inside
+    def _place(self, name: str, spool: _Spool) -> None:
+        try:
+            if self._local is None:
+                spool.seek(0)
+                with (self.base / name).open("wb") as target:
+                    while piece := spool.read(1024 * 1024):
+                        target.write(piece)
+                return
+            place = self._local / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            aside = place.with_name(f".tmp-{secrets.token_hex(6)}-{place.name}")
+            try:
+                with aside.open("wb") as target:
+                    spool.seek(0)
+                    while piece := spool.read(1024 * 1024):
+                        target.write(piece)
+                    target.flush()
+                    os.fsync(target.fileno())
+                aside.replace(place)
+            except BaseException:
+                aside.unlink(missing_ok=True)
+                raise
+            _sync_folder(place.parent)
+        except OSError as error:
+            raise self._refused("write", name, error) from error
+
+    def _refused(self, what: str, name: str, error: OSError) -> StorageError:
+        return StorageError(
+            f"cannot {what} {self.where(name)}: {error.strerror or type(error).__name__}; "
+            "check that the storage path exists, has room and is writable for this user"
+        )
+
+    def _damaged(self, name: str) -> StorageError:
+        return StorageError(
+            f"{self.where(name)} is damaged or cut short; it was left as it is. Restore it from a copy, "
+            "or move it away: what it recorded is then taken as in doubt and read again from Confluence"
+        )
+
+
+class _Spool(tempfile.SpooledTemporaryFile[bytes]):
+    def __init__(self) -> None:
+        super().__init__(max_size=_SPOOL_BYTES)
+
+
+class LinesWriter:
+    """Gathers lines, compressed, in bounded memory; ``close`` puts the file in place, leaving without it drops them."""
+
+    def __init__(self, storage: Storage, name: str) -> None:
+        self.count = 0
+        self._storage = storage
+        self._name = name
+        self._spool = _Spool()
+        self._packed: gzip.GzipFile | None = gzip.GzipFile(fileobj=self._spool, mode="wb", compresslevel=3, mtime=0)
+
+    def __enter__(self) -> LinesWriter:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.drop()
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        """Add one object. Lone surrogates are kept as JSON escapes."""
+        if self._packed is None:
+            raise ValueError("this writer is closed")
+        self._packed.write(json.dumps(line, ensure_ascii=True, separators=(",", ":")).encode("ascii") + b"\n")
+        self.count += 1
+
+    def close(self) -> None:
+        """Put the file in place, whole and durable."""
+        if self._packed is None:
+            return
+        self._packed.close()
+        self._packed = None
+        self._storage._place(self._name, self._spool)
+        self._spool.close()
+
+    def drop(self) -> None:
+        """Give up without writing; after ``close`` this does nothing."""
+        if self._packed is not None:
+            self._packed.close()
+            self._packed = None
+            self._spool.close()
+
+
+def _sync_folder(folder: Path) -> None:
+    # A rename is durable only once the folder that holds the name is.
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

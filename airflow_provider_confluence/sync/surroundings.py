@@ -1,0 +1,142 @@
+"""What surrounds an item: its space, the way up the tree, its container, labels and people.
+
+All of it is in the document and none of it is in the body, so a change here (a renamed ancestor, a new label) must bring the document
+anew although the item has no new version. :func:`context_hash` is how that is seen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, cast
+
+from airflow_provider_confluence.confluence.client import ConfluenceClient, TreeNode
+from airflow_provider_confluence.documents import Entry, Person, Space
+from airflow_provider_confluence.sync.manifest import digest
+
+# Confluence's own limit on nesting is far below; a loop in what it answers must not become one here.
+_DEEPEST = 100
+_NODES = ("folder", "whiteboard", "database", "embed")
+
+
+class Surroundings:
+    """Looks up, once a run, what surrounds the listed items.
+
+    Cost in requests: 1 a folder-like parent that is met, ⌈invisible page parents / 250⌉, and ⌈people without a name / 250⌉.
+
+    :param entries: everything that was listed, by content id.
+    :param spaces: the spaces in scope, by id.
+    """
+
+    def __init__(self, client: ConfluenceClient, entries: Mapping[str, Entry], spaces: Mapping[str, Space]) -> None:
+        self._entries = entries
+        self._spaces = spaces
+        self._nodes: dict[str, TreeNode] = {}
+        self._archived: dict[str, Entry] = {}
+        self._client = client
+        self._names: dict[str, str] = {}
+
+    def prepare(self) -> None:
+        """Look everything up that the listed items refer to."""
+        self._look_up_parents()
+        unnamed = set()
+        for entry in self._entries.values():
+            for person in (entry.creator, entry.last_editor):
+                if person is None:
+                    continue
+                if person.name is None:
+                    unnamed.add(person.id)
+        if unnamed:
+            self._names.update(self._client.people(sorted(unnamed)))
+
+    def _look_up_parents(self) -> None:
+        missing = {(e.parent_id, e.parent_type or "page") for e in self._entries.values() if e.parent_id}
+        for _ in range(_DEEPEST):
+            missing = {
+                (i, t)
+                for i, t in missing
+                if i not in self._entries and i not in self._nodes and i not in self._archived
+            }
+            if not missing:
+                return
+            nodes = self._client.tree_nodes(sorted((i, t) for i, t in missing if t in _NODES))
+            pages = self._client.look_up("page", sorted(i for i, t in missing if t == "page"))
+            self._nodes.update(nodes)
+            self._archived.update({i: e for i, e in pages.items() if e.status in ("current", "archived")})
+            above = [(n.parent_id, n.parent_type) for n in nodes.values()] + [
+                (e.parent_id, e.parent_type) for e in pages.values()
+            ]
+            missing = {(i, t or "page") for i, t in above if i} - missing
+
+    def of(self, entry: Entry) -> dict[str, Any]:
+        """Return an item's surroundings as plain JSON: ``space, ancestors, container, labels, people``."""
+        container = self._entries.get(entry.container_id) if entry.container_id else None
+        space = self._spaces[entry.space_id]
+        return {
+            "space": {"id": space.id, "key": space.key, "name": space.name},
+            "ancestors": self._ancestors(container or entry),
+            "container": {"id": container.content_id, "title": container.title, "url": container.url}
+            if container
+            else None,
+            "labels": sorted(entry.labels or ()),
+            "people": {
+                p.id: self._names[p.id] for p in (entry.creator, entry.last_editor) if p and p.id in self._names
+            },
+        }
+
+    def _ancestors(self, entry: Entry) -> list[dict[str, str]]:
+        way: list[dict[str, str]] = []
+        seen = {entry.content_id}
+        above = entry.parent_id
+        while above and above not in seen and len(way) < _DEEPEST:
+            seen.add(above)
+            step: Entry | TreeNode | None = (
+                self._entries.get(above) or self._nodes.get(above) or self._archived.get(above)
+            )
+            if step is None:
+                break
+            way.append({"id": above, "title": step.title, "url": step.url})
+            above = step.parent_id
+        return way[::-1]
+
+
+def named(person: Person | None, people: Mapping[str, str]) -> Person | None:
+    """Return the person with the display name that is known, from the listing or from ``people``."""
+    return None if person is None else Person(person.id, person.name or people.get(person.id))
+
+
+def context_hash(entry: Entry, surroundings: Mapping[str, Any]) -> str:
+    """Return digits that change when anything in the document but its body changes; version and time of the edit are left out."""
+    people = cast(Mapping[str, str], surroundings["people"])
+
+    def who(person: Person | None) -> list[str | None] | None:
+        found = named(person, people)
+        return None if found is None else [found.id, found.name]
+
+    return digest(
+        [
+            *(
+                entry.type,
+                entry.status,
+                entry.title,
+                entry.url,
+                entry.parent_id,
+                entry.created,
+                entry.media_type,
+                entry.size_bytes,
+            ),
+            *(who(entry.creator), who(entry.last_editor)),
+            *(surroundings[name] for name in ("space", "ancestors", "container", "labels")),
+        ]
+    )
+
+
+def fill_labels(client: ConfluenceClient, entries: Iterable[Entry]) -> dict[str, tuple[str, ...]]:
+    """Return the labels of entries whose listing could not tell them. Up to 1 request an entry."""
+    unknown: dict[str, list[str]] = {}
+    for entry in entries:
+        if entry.labels is None and entry.type in ("page", "blogpost"):
+            unknown.setdefault(entry.type, []).append(entry.content_id)
+    found: dict[str, tuple[str, ...]] = {}
+    for type_, ids in unknown.items():
+        found.update(client.labels_of(cast(Literal["page", "blogpost"], type_), ids))
+    return found

@@ -1,0 +1,144 @@
+"""Which items are really gone, and which deletions wait for consent.
+
+Absence from a listing is a hint, not a proof: under load Confluence was seen to leave out or to refuse what is there. So a vanished id is
+asked for again by another route, and a deletion that is larger than usual is withheld until somebody consents.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, cast
+
+from airflow_provider_confluence.confluence.client import ConfluenceClient
+from airflow_provider_confluence.documents import Entry
+from airflow_provider_confluence.sync.manifest import Record
+
+# A deletion of this many items or fewer is never withheld.
+FEW = 50
+_BODIES = ("page", "blogpost")
+
+
+@dataclass(slots=True)
+class Vanished:
+    """``gone``: confirmed, to be removed. ``found``: still there after all, as it is now. ``unsure``: not asked or not answered."""
+
+    gone: list[Record] = field(default_factory=list)
+    found: dict[str, Entry] = field(default_factory=dict)
+    unsure: list[Record] = field(default_factory=list)
+
+
+def confirm(
+    client: ConfluenceClient,
+    missing: Iterable[Record],
+    *,
+    current: Mapping[str, Entry],
+    in_scope: Callable[[Entry], bool],
+    attachments_wanted: bool,
+) -> Vanished:
+    """Ask again for items that a complete listing did not name.
+
+    Cost in requests: ⌈pages / 250⌉ + ⌈blog posts / 250⌉ + 1 a container that lost attachments.
+
+    :param current: what was listed, by content id: an attachment whose container is not there goes with it.
+    :param in_scope: whether an item found elsewhere still belongs to the datasource.
+    :raises ConfluenceProviderError: when asking fails; then nothing is known to be gone.
+    """
+    result = Vanished()
+    by_type: dict[str, list[Record]] = defaultdict(list)
+    for record in missing:
+        by_type[record.type].append(record)
+    # An id that only the sink knew has no type: it is asked for as both.
+    untyped = by_type.pop("", [])
+    for type_ in _BODIES:
+        asked = by_type.pop(type_, []) + untyped
+        if asked:
+            answers = client.look_up(cast(Literal["page", "blogpost"], type_), [r.content_id for r in asked])
+            result.found.update({i: e for i, e in answers.items() if e.status == "current" and in_scope(e)})
+        if type_ == "page":
+            result.gone += [r for r in asked if r.type == "page" and r.content_id not in result.found]
+        else:
+            result.gone += [r for r in asked if r.type != "page" and r.content_id not in result.found]
+    by_container: dict[str | None, list[Record]] = defaultdict(list)
+    for record in by_type.pop("attachment", []):
+        by_container[record.container_id].append(record)
+    for container_id, records in by_container.items():
+        container = current.get(container_id) if container_id else None
+        if container is None and container_id in result.found:
+            container = result.found[container_id]
+        if container is None or not attachments_wanted:
+            result.gone += records
+            continue
+        listing = client.attachments_of(container)
+        there = {entry.content_id: entry for entry in listing}
+        for record in records:
+            if record.content_id in there:
+                result.found[record.content_id] = there[record.content_id]
+            elif listing.complete:
+                result.gone.append(record)
+            else:
+                result.unsure.append(record)
+    for rest in by_type.values():
+        result.unsure += rest
+    return result
+
+
+@dataclass(slots=True)
+class Guarded:
+    """``deletions`` may go ahead; ``withheld`` wait for consent, for the ``reasons`` given."""
+
+    deletions: list[Record]
+    withheld: list[Record]
+    reasons: tuple[str, ...]
+
+
+def guard(
+    gone: Iterable[Record],
+    known: Iterable[Record],
+    *,
+    share: float,
+    consented: set[str],
+    all_need_consent: str | None,
+    space_name: Callable[[str], str],
+) -> Guarded:
+    """Withhold deletions that are larger than usual, judged per space and type, and for the datasource as a whole.
+
+    What goes with its container is judged by its container alone. Consent holds for the named ids, not for more.
+
+    :param known: every record, the measure of "larger than usual".
+    :param all_need_consent: why every deletion needs consent (another account reads now), or ``None``.
+    """
+    gone = list(gone)
+    ids = {record.content_id for record in gone}
+
+    def judged(record: Record) -> bool:
+        return not (record.container_id and record.container_id in ids)
+
+    totals: Counter[tuple[str, str]] = Counter()
+    for record in known:
+        totals[(record.space_id, record.type)] += 1
+    lost: Counter[tuple[str, str]] = Counter(
+        (r.space_id, r.type) for r in gone if judged(r) and r.content_id not in consented
+    )
+    reasons: list[str] = []
+    blocked: set[tuple[str, str]] = set()
+    if all_need_consent and lost:
+        blocked, reasons = set(lost), [all_need_consent]
+    elif sum(lost.values()) > FEW and sum(lost.values()) > share * sum(totals.values()):
+        blocked = set(lost)
+        reasons.append(f"{sum(lost.values())} of {sum(totals.values())} items of the datasource are gone")
+    else:
+        for group, count in sorted(lost.items()):
+            if count > FEW and count > share * totals[group]:
+                blocked.add(group)
+                reasons.append(f"{count} of {totals[group]} {group[1]}s of space {space_name(group[0])} are gone")
+    held = {
+        r.content_id for r in gone if judged(r) and (r.space_id, r.type) in blocked and r.content_id not in consented
+    }
+    deletions: list[Record] = []
+    withheld: list[Record] = []
+    for record in gone:
+        waits = record.content_id in held or (not judged(record) and record.container_id in held)
+        (withheld if waits else deletions).append(record)
+    return Guarded(deletions, withheld, tuple(reasons))

@@ -1,0 +1,219 @@
+"""Law 4: the head moves last. Stopped at any named point, however often, the next run converges."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_confluence.errors import SupersededError
+from airflow_provider_confluence.sync.commit import commit
+from airflow_provider_confluence.sync.context import CRASH_POINTS
+from airflow_provider_confluence.sync.extract import extract
+from airflow_provider_confluence.sync.index import index
+from airflow_provider_confluence.sync.list_changes import list_changes
+from airflow_provider_confluence.testing.sandbox import Sandbox
+from tests.contracts.checker import ContractChecker
+from tests.sync.conftest import Wiki, fill
+
+
+class Stopped(BaseException):
+    """The process ends here: nothing in the package may catch it."""
+
+
+@dataclass
+class StopAt:
+    """Stops at the n-th passing of a crash point."""
+
+    point: str
+    passing: int = 1
+    seen: Counter[str] = field(default_factory=Counter)
+
+    def __call__(self, name: str) -> None:
+        self.seen[name] += 1
+        if name == self.point and self.seen[name] == self.passing:
+            raise Stopped
+
+
+def change_everything(wiki):
+    model = wiki.model
+    model.edit(model.find("Chapter"), body="<p>Edited</p>")
+    model.trash(model.find("Appendix"))
+    model.create_page("DOCS", "Arrived", "<p>New here</p>")
+    model.relabel(model.find("Home"), ["other"])
+
+
+def test_a_whole_run_passes_every_named_point_in_order(wiki):
+    seen = []
+    wiki.reached = seen.append
+    wiki.run()
+    assert list(dict.fromkeys(seen)) == list(CRASH_POINTS)
+
+
+@pytest.mark.parametrize("point", CRASH_POINTS)
+def test_the_first_run_stopped_anywhere_is_finished_by_the_next(wiki, point):
+    wiki.reached = StopAt(point)
+    with pytest.raises(Stopped):
+        wiki.run()
+    wiki.reached = lambda _: None
+    change_everything(wiki)
+    assert wiki.run().clean
+    assert wiki.indexed() == wiki.expected()
+
+
+@pytest.mark.parametrize("point", CRASH_POINTS)
+def test_a_later_run_stopped_anywhere_is_finished_by_the_next(wiki, point):
+    wiki.run()
+    appendix = wiki.model.find("Appendix")
+    change_everything(wiki)
+    wiki.reached = StopAt(point)
+    with pytest.raises(Stopped):
+        wiki.run()
+    wiki.reached = lambda _: None
+    # What the stopped run was about to write is gone again, what it was about to remove is back.
+    model = wiki.model
+    model.trash(model.find("Arrived"))
+    model.restore(appendix)
+    assert wiki.run().clean
+    assert wiki.indexed() == wiki.expected()
+
+
+actions = st.sampled_from(
+    ["edit", "create", "trash", "restore", "purge", "move", "relabel", "attach", "archive", "unarchive"]
+)
+steps = st.lists(
+    st.tuples(
+        st.lists(st.tuples(actions, st.integers(0, 30)), max_size=5),
+        st.sampled_from([None, *CRASH_POINTS]),
+        st.integers(1, 2),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+def act(model, action, number):
+    pages = [item for item in model if item.type == "page" and item.status == "current" and not item.hidden]
+    trashed = [item for item in model if item.type == "page" and item.status == "trashed"]
+    archived = [item for item in model if item.type == "page" and item.status == "archived"]
+    if action == "create":
+        model.create_page("DOCS", f"Created {number}", f"<p>Number {number}</p>")
+    elif action == "restore" and trashed:
+        model.restore(trashed[number % len(trashed)].public_id)
+    elif action == "unarchive" and archived:
+        model.unarchive(archived[number % len(archived)].public_id)
+    elif action == "purge" and trashed:
+        model.purge(trashed[number % len(trashed)].public_id)
+    elif pages and action in ("edit", "trash", "move", "relabel", "attach", "archive"):
+        page = pages[number % len(pages)].public_id
+        if action == "edit":
+            model.edit(page, body=f"<p>Edit {number}</p>")
+        elif action == "trash":
+            model.trash(page)
+        elif action == "relabel":
+            model.relabel(page, [f"label{number}"])
+        elif action == "attach":
+            model.attach(page, f"file{number % 3}.txt", b"x" * number, "text/plain")
+        elif action == "archive":
+            model.archive(page)
+        else:
+            model.move(page, space=["DOCS", "OPS"][number % 2])
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(edition=st.sampled_from(["cloud", "datacenter"]), history=steps)
+def test_any_history_with_stops_at_any_point_converges(tmp_path_factory, edition, history):
+    checker = ContractChecker(edition)
+    with Sandbox(edition, observer=checker) as sandbox:
+        wiki = fill(Wiki(sandbox, tmp_path_factory.mktemp("w")))
+        for changes, point, passing in history:
+            for action, number in changes:
+                act(wiki.model, action, number)
+            wiki.reached = StopAt(point, passing) if point else lambda _: None
+            before = wiki.indexed() if (wiki.folder / "index").exists() else {}
+            try:
+                wiki.run()
+            except Stopped:
+                pass
+            after = wiki.indexed() if (wiki.folder / "index").exists() else {}
+            assert not [i for i in before if i not in after and i in wiki.expected()], (
+                "something Confluence still shows was removed"
+            )
+        wiki.reached = lambda _: None
+        assert wiki.run().clean
+        assert wiki.indexed() == wiki.expected()
+    checker.assert_clean()
+
+
+# ---------------------------------------------------------------- who stands aside
+def test_a_run_that_lost_its_claim_stands_aside_at_every_step(wiki):
+    wiki.run()
+    change_everything(wiki)
+    old = list_changes(wiki.context, wiki.datasource)
+    extract(wiki.context, "docs", old.revision, 0)
+    wiki.run()
+    before = wiki.indexed()
+    for step in (extract, index):
+        with pytest.raises(SupersededError):
+            step(wiki.context, "docs", old.revision, 0)
+    with pytest.raises(SupersededError):
+        commit(wiki.context, "docs", old.revision)
+    assert wiki.indexed() == before == wiki.expected()
+
+
+def test_a_committed_run_reports_again_and_its_steps_skip(wiki):
+    first = wiki.run()
+    for step in (extract, index):
+        with pytest.raises(SupersededError, match="already committed"):
+            step(wiki.context, "docs", first.revision, 0)
+    assert commit(wiki.context, "docs", first.revision) == first
+
+
+def test_steps_repeated_before_the_commit_do_nothing_twice(wiki):
+    plan = list_changes(wiki.context, wiki.datasource)
+    extract(wiki.context, "docs", plan.revision, 0)
+    assert sum("body" in str(request.query) for request in wiki.sandbox.requests) == 2  # pages, and blog posts
+    assert extract(wiki.context, "docs", plan.revision, 0).staged_before == 6
+    assert sum("body" in str(request.query) for request in wiki.sandbox.requests) == 2
+    index(wiki.context, "docs", plan.revision, 0)
+    assert index(wiki.context, "docs", plan.revision, 0).written_before == 6
+    commit(wiki.context, "docs", plan.revision)
+    assert wiki.indexed() == wiki.expected()
+
+
+def test_a_commit_without_its_index_step_carries_everything_as_pending(wiki):
+    plan = list_changes(wiki.context, wiki.datasource)
+    result = commit(wiki.context, "docs", plan.revision)
+    assert not result.clean
+    assert (result.counts["unfinished"], result.counts["pending"]) == (6, 6)
+    assert wiki.run().counts["written"] == 6
+    assert wiki.indexed() == wiki.expected()
+
+
+def test_a_lost_head_is_taken_as_in_doubt_and_deletions_are_still_found(wiki):
+    wiki.run()
+    (wiki.folder / "state" / "docs" / "head.json").unlink()
+    wiki.model.trash(wiki.model.find("Appendix"))
+    assert wiki.run().clean
+    assert wiki.indexed() == wiki.expected()
+
+
+def test_a_lost_state_is_made_good_from_the_sinks_inventory(wiki):
+    import shutil
+
+    wiki.run()
+    shutil.rmtree(wiki.folder / "state" / "docs")
+    wiki.model.trash(wiki.model.find("Guide"))
+    wiki.run()
+    assert wiki.indexed() == wiki.expected()
+
+
+def test_revisions_grow_even_when_the_servers_clock_goes_back(wiki):
+    first = wiki.run()
+    claim = wiki.folder / "state" / "docs" / "claim.json"
+    far = first.revision + 10**9
+    claim.write_text(claim.read_text().replace(str(first.revision), str(far)))
+    assert wiki.run().revision > far

@@ -1,0 +1,111 @@
+"""Datasources: the specification's fields and defaults, and every problem at once."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_confluence.datasource import Datasource, parse_duration, read_datasource, read_datasources
+from airflow_provider_confluence.errors import DatasourceError
+
+
+def test_the_specifications_defaults_hold():
+    found = read_datasource("docs", {"name": "My Confluence Wiki", "space": "DOCS"})
+    assert found.name == "My Confluence Wiki"
+    assert found.space == ("DOCS",)
+    assert found.enable_blogposts is False
+    assert found.enable_attachments is False
+    assert found.enabled is True
+    assert found.interval == "5m"
+    assert found.queue_name == "indexing_documents"
+    assert found.content_types == ("page",)
+
+
+def test_the_connector_block_gives_defaults_that_a_datasource_overrides():
+    block = {"enabled": False, "interval": "1h", "queue": {"name": "everything"}}
+    plain = read_datasource("a", {"space": "A"}, defaults=block)
+    own = read_datasource("b", {"space": "B", "interval": "30s", "enabled": True}, defaults=block)
+    assert (plain.enabled, plain.interval, plain.queue_name) == (False, "1h", "everything")
+    assert (own.enabled, own.interval_seconds, own.queue_name) == (True, 30.0, "everything")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("30s", timedelta(seconds=30)),
+        ("5m", timedelta(minutes=5)),
+        ("1h30m", timedelta(minutes=90)),
+        ("1.5h", timedelta(minutes=90)),
+    ],
+)
+def test_an_interval_is_a_go_duration(text, expected):
+    assert parse_duration(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "5", "m", "5 m", "-5m", "0s", "5d", "5m!", "five minutes"])
+def test_what_is_no_go_duration_is_refused(text):
+    with pytest.raises(ValueError, match=r"is not"):
+        parse_duration(text)
+
+
+def test_every_problem_is_reported_at_once_by_its_path():
+    broken = {"name": 3, "spaec": "DOCS", "interval": "5 minutes", "enabled": "yes", "queue": "q", "max_shards": 0}
+    with pytest.raises(DatasourceError) as caught:
+        read_datasource("docs", broken)
+    said = "\n".join(caught.value.problems)
+    for path in (
+        "docs.name",
+        "docs.spaec",
+        "docs.interval",
+        "docs.enabled",
+        "docs.queue",
+        "docs.max_shards",
+        "docs.space",
+    ):
+        assert path in said
+    assert "did you mean space?" in said
+
+
+def test_a_token_in_a_datasource_is_refused_without_repeating_it():
+    with pytest.raises(DatasourceError) as caught:
+        read_datasource("docs", {"space": "DOCS", "token": "s3cr3t-t0ken"})
+    assert "connection" in str(caught.value)
+    assert "s3cr3t-t0ken" not in str(caught.value)
+
+
+def test_a_broken_datasource_does_not_hide_the_good_ones():
+    found = read_datasources(json.dumps({"good": {"space": "A"}, "bad": {"space": 7}}))
+    assert isinstance(found["good"], Datasource)
+    assert isinstance(found["bad"], DatasourceError)
+
+
+def test_broken_json_is_named_by_line_and_column():
+    with pytest.raises(DatasourceError, match="line 2, column 3"):
+        read_datasources("{\n  oops}")
+
+
+def test_a_key_given_twice_is_refused():
+    with pytest.raises(DatasourceError, match="docs: this key is given twice"):
+        read_datasources('{"docs": {"space": "A"}, "docs": {"space": "B"}}')
+
+
+@given(
+    st.dictionaries(
+        st.text(max_size=8),
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8) | st.lists(st.text(max_size=3)),
+    )
+)
+def test_any_object_is_read_or_refused_with_a_sentence(value):
+    found = read_datasources(json.dumps({"docs": value}))["docs"]
+    assert isinstance(found, Datasource) or all(problem.startswith("docs") for problem in found.problems)
+
+
+def test_a_frozen_datasource_comes_back_the_same():
+    found = read_datasource(
+        "docs", {"space": ["A", "B"], "enable_attachments": True, "sink": {"type": "local", "path": "x"}}
+    )
+    assert Datasource.from_json(json.loads(json.dumps(found.to_json()))) == found
