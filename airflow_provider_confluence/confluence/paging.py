@@ -150,7 +150,7 @@ def by_offset(get: Get, path: str, params: Params, progress: Progress) -> Iterat
     a next page (CONFSERVER-95396, -95272, -95312). A total, where one is given, tells whether that was the end.
     """
     limit = whole_number(params.get("limit")) or 25
-    start, ids = 0, set[str]()
+    start, largest, ids = 0, 0, set[str]()
     total: int | None = None
     while True:
         answer = get(path, {**params, "start": start})
@@ -158,20 +158,44 @@ def by_offset(get: Get, path: str, params: Params, progress: Progress) -> Iterat
         rows = rows_of(answer)
         known = whole_number(answer.data.get("totalSize", answer.data.get("totalCount")))
         total = known if known is not None else total
-        kept = whole_number(answer.data.get("limit")) or limit
-        before = len(ids)
-        ids.update(str(row.get("id")) for row in rows)
-        new = len(ids) - before
-        if rows and new:
-            yield rows
-        if new < len(rows) and (total is None or len(ids) < total):
-            progress.distrust(f"{path} listed {len(rows) - new} items again, so that others may have been passed over")
+        fresh = _fresh(rows, ids)
+        if fresh:
+            yield fresh
+        elif rows and not _is_the_end(get, path, params, start, largest, ids):
+            progress.distrust(f"{path} repeated itself after {len(ids)} items, so that more may follow")
+        if not fresh:
+            break
+        if len(fresh) < len(rows):
+            progress.distrust(
+                f"{path} listed {len(rows) - len(fresh)} items again, so that others may have been passed over"
+            )
         start += len(rows)
-        more = _next_query(answer) is not None
-        if not new or (not more and len(rows) < min(limit, kept)):
+        largest = max(largest, len(rows))
+        kept = whole_number(answer.data.get("limit")) or limit
+        if len(rows) < min(limit, kept) and _next_query(answer) is None:
             break
     if total is not None and len(ids) < total:
         progress.distrust(f"{path} listed {len(ids)} of {total} items")
+
+
+def _fresh(rows: list[Row], ids: set[str]) -> list[Row]:
+    """Return the rows whose id is new, and note their ids."""
+    fresh = []
+    for row in rows:
+        id_ = str(row.get("id"))
+        if id_ not in ids:
+            ids.add(id_)
+            fresh.append(row)
+    return fresh
+
+
+def _is_the_end(get: Get, path: str, params: Params, start: int, largest: int, ids: set[str]) -> bool:
+    """Say whether a list that repeats itself has ended, by looking again from half a page before.
+
+    What follows the last known row would be in the second half of that page, which a list that has ended leaves empty.
+    """
+    rows = rows_of(get(path, {**params, "start": max(0, start - largest // 2)}))
+    return (largest == 1 or len(rows) < largest) and all(str(row.get("id")) in ids for row in rows)
 
 
 def _next_query(answer: Answer) -> dict[str, str] | None:

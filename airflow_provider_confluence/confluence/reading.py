@@ -13,7 +13,10 @@ from airflow_provider_confluence.errors import ContractError
 _INSTANT = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?\s*(?:(Z|z)|([+-])(\d\d):?(\d\d)?)?\s*", re.ASCII
 )
-_ALREADY = re.compile(r"\d{4}-(?:0\d|1[0-2])-(?:[0-2]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z", re.ASCII)
+# Days that every month has: what is already as it should be needs no calendar.
+_ALREADY = re.compile(
+    r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z", re.ASCII
+)
 
 
 def instant(value: Any) -> str | None:
