@@ -13,9 +13,23 @@ Confluence is a switch in :class:`Readings`; what goes wrong in the real world i
 """
 
 from airflow_provider_confluence.testing.sandbox.clock import ManualClock
+from airflow_provider_confluence.testing.sandbox.generate import generate
 from airflow_provider_confluence.testing.sandbox.model import Model
 from airflow_provider_confluence.testing.sandbox.readings import Readings
 from airflow_provider_confluence.testing.sandbox.records import Record
+from airflow_provider_confluence.testing.sandbox.sample import load_sample
+from airflow_provider_confluence.testing.sandbox.serve import run_sandbox
 from airflow_provider_confluence.testing.sandbox.server import Edition, Observer, Sandbox
 
-__all__ = ["Edition", "ManualClock", "Model", "Observer", "Readings", "Record", "Sandbox"]
+__all__ = [
+    "Edition",
+    "ManualClock",
+    "Model",
+    "Observer",
+    "Readings",
+    "Record",
+    "Sandbox",
+    "generate",
+    "load_sample",
+    "run_sandbox",
+]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timezone
 
 from airflow_provider_confluence.testing.sandbox.clock import Clock, real_time
@@ -49,9 +50,23 @@ class Model:
         self._spaces: dict[int, Space] = {}
         self._users: dict[str, User] = {}
         self._label_ids: dict[str, int] = {}
+        self._moment: datetime | None = None
         self._next_id = 65_537
         self._next_space_id = 32_769
         self.add_user("admin", "Ada Admin")
+
+    @contextmanager
+    def at(self, moment: datetime) -> Iterator[None]:
+        """Date what is made and changed inside the block at another moment; others wait meanwhile.
+
+        :param moment: an aware instant.
+        """
+        with self.lock:
+            before, self._moment = self._moment, moment
+            try:
+                yield
+            finally:
+                self._moment = before
 
     # ------------------------------------------------------------------------------------ people
     def add_user(self, user_id: str, name: str, *, username: str | None = None) -> str:
@@ -500,7 +515,7 @@ class Model:
 
     # ------------------------------------------------------------------------------------ inside
     def _now(self) -> datetime:
-        return self.clock().astimezone(timezone.utc)
+        return (self._moment or self.clock()).astimezone(timezone.utc)
 
     def _new_id(self) -> int:
         self._next_id += 1

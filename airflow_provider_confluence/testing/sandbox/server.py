@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -135,6 +137,13 @@ class Sandbox:
         return self.origin + self.context
 
     @property
+    def authorization(self) -> str:
+        """A good ``Authorization`` header, for tests that speak HTTP themselves."""
+        if self.username is None:
+            return f"Bearer {self.token}"
+        return "Basic " + base64.b64encode(f"{self.username}:{self.token}".encode()).decode()
+
+    @property
     def gateway(self) -> str:
         """The address of this site at the gateway for scoped tokens; Cloud only."""
         return f"{self.origin}/ex/confluence/{self.cloud_id}/wiki"
@@ -247,8 +256,6 @@ class _Server(ThreadingHTTPServer):
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing of connections that the other side closed; a bug of ours must not hide."""
-        import sys
-
         if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
