@@ -81,8 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     search.set_defaults(command=_search)
 
     adopt = commands.add_parser("adopt", help="take the documents of a datasource over from another deployment")
+    adopt.add_argument("id", metavar="ID", help="id of the datasource")
     adopt.add_argument("--storage", required=True, type=Path, metavar="DIR")
-    adopt.add_argument("--id", required=True, metavar="ID", help="id of the datasource")
     adopt.set_defaults(command=_adopt)
 
     sandbox = commands.add_parser("sandbox", help="serve a sandbox Confluence on this machine")

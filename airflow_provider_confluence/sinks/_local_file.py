@@ -64,7 +64,7 @@ CREATE VIRTUAL TABLE doc_fts USING fts5 (
   title, content, content = 'doc', prefix = '2 3',
   tokenize = "unicode61 remove_diacritics 2 categories 'L* M* N* Co'"
 );
-INSERT INTO doc_fts (doc_fts, rank) VALUES ('rank', 'bm25(3.0, 1.0)');
+INSERT INTO doc_fts (doc_fts, rank) VALUES ('rank', 'bm25(10.0, 1.0)');
 CREATE TRIGGER doc_added AFTER INSERT ON doc BEGIN
   INSERT INTO doc_fts (rowid, title, content) VALUES (new.rowid, new.title, new.content);
 END;

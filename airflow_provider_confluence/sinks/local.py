@@ -22,6 +22,7 @@ from typing import Any
 from airflow_provider_confluence.documents import Document, Tombstone
 from airflow_provider_confluence.errors import ConfigurationError, OwnershipError
 from airflow_provider_confluence.sinks import _local_file as local_file
+from airflow_provider_confluence.sinks._search_text import search_text
 from airflow_provider_confluence.sinks._segmentation import readable, searchable
 from airflow_provider_confluence.sinks.base import Answer, Capabilities, InventoryItem, Owner
 from airflow_provider_confluence.sinks.local_search import Hit, LocalIndex, Results
@@ -165,16 +166,11 @@ class LocalSink:
         return self._prepare_document(item, row)
 
     def _prepare_document(self, document: Document, row: dict[str, Any]) -> dict[str, Any] | str:
-        value = document.to_json()
-        content = searchable(document.content)
-        # The text is kept once. Where the way back from the column is exact (nearly always), the JSON goes without it.
-        if readable(content) == document.content:
-            value["content"] = None
         try:
-            encoded = _encoded(value)
+            encoded = _encoded(document.to_json())
         except (TypeError, ValueError) as error:
             return f"is not plain JSON ({error})"
-        size = len(encoded.encode()) + (len(content.encode()) if value["content"] is None else 0)
+        size = len(encoded.encode())
         if size > self._max_document_bytes:
             return f"{size} bytes are more than max_document_bytes ({self._max_document_bytes})"
         return row | {
@@ -184,7 +180,7 @@ class LocalSink:
             "updated": _comparable(document.updated),
             "labels": _encoded([readable(searchable(label)) for label in document.labels]),
             "title": searchable(document.title),
-            "content": content,
+            "content": searchable(search_text(document.content)),
             "document": encoded,
         }
 

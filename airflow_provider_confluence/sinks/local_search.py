@@ -88,7 +88,7 @@ class LocalIndex:
         prefix: bool = False,
         marks: tuple[str, str] = ("**", "**"),
     ) -> Results:
-        """Return the documents that hold every word of the query, in the title (which counts three times) or the text.
+        """Return the documents that hold every word of the query, in the title (which counts ten times) or the text.
 
         Any text is a query: there is no syntax to get wrong, but "words in quotes" are a phrase. A query without a word finds nothing.
 
@@ -126,15 +126,8 @@ class LocalIndex:
     def get(self, document_id: str) -> Document | None:
         """Return a whole document by its id, as it was written, or ``None``."""
         with self._snapshot() as connection:
-            found = connection.execute(
-                "SELECT document, content FROM doc WHERE id = ?", [_storable(document_id)]
-            ).fetchone()
-        if found is None:
-            return None
-        value = json.loads(found[0])
-        if value["content"] is None:
-            value["content"] = readable(found[1])
-        return Document.from_json(value)
+            found = connection.execute("SELECT document FROM doc WHERE id = ?", [_storable(document_id)]).fetchone()
+        return None if found is None else Document.from_json(json.loads(found[0]))
 
     def counts(self, datasource: str | None = None) -> dict[str, int]:
         """Return how many documents there are of each type, of one datasource or of all."""
