@@ -136,24 +136,36 @@ def collapsed(run: Iterable[Inline], *, trim: bool = True) -> tuple[Inline, ...]
     :param trim: take white space and breaks from both ends, and white space from around breaks, as at the edges of a paragraph.
     """
     joined: list[Inline] = []
-    text: list[str] = []
+    same: list[Inline] = []
+    # Neighbours are gathered first and joined at once: one by one would be quadratic in a long run of short pieces.
     for node in run:
-        if isinstance(node, str):
-            text.append(node)
-            continue
-        if text:
-            joined.append(spaced("".join(text)))
-            text = []
-        last = joined[-1] if joined else None
-        if isinstance(node, Styled) and isinstance(last, Styled) and last.kind == node.kind:
-            joined[-1] = Styled(node.kind, collapsed(last.children + node.children, trim=False))
-        elif isinstance(node, Code) and isinstance(last, Code):
-            joined[-1] = Code(last.text + node.text)
-        else:
-            joined.append(node)
-    if text:
-        joined.append(spaced("".join(text)))
+        if same and not _joins(same[-1], node):
+            joined.append(_one(same))
+            same = []
+        same.append(node)
+    if same:
+        joined.append(_one(same))
     return tuple(_trimmed(joined) if trim else [node for node in joined if node != ""])
+
+
+def _joins(before: Inline, after: Inline) -> bool:
+    if isinstance(after, Styled):
+        return isinstance(before, Styled) and before.kind == after.kind
+    return before.__class__ is after.__class__ and isinstance(after, (str, Code))
+
+
+def _one(same: list[Inline]) -> Inline:
+    """Return neighbours of one kind as one node; a single one that cannot be joined is itself."""
+    first = same[0]
+    if isinstance(first, str):
+        return spaced(first if len(same) == 1 else "".join(cast("list[str]", same)))
+    if len(same) == 1:
+        return first
+    if isinstance(first, Styled):
+        return Styled(
+            first.kind, collapsed((child for node in same for child in cast(Styled, node).children), trim=False)
+        )
+    return Code("".join(cast(Code, node).text for node in same))
 
 
 def _trimmed(nodes: list[Inline]) -> list[Inline]:

@@ -6,11 +6,12 @@ Readable text wins: a dot, a dash, a lone star or an underscore within a name me
 from __future__ import annotations
 
 import re
+from html import unescape
 from urllib.parse import quote
 
-_SPECIAL = re.compile(r"\\+|`+|\*+|_+|~+|<|&(?=#?\w+;)|\](?=\()")
+_SPECIAL = re.compile(r"\\+|`+|\*+|_+|~+|<|&(?=#?\w{1,40};)|\](?=\()")
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
-_UNSURE_END = re.compile(r"[!&\]<\\]\Z")
+_UNSURE_END = re.compile(r"[&<\\]\Z")
 _LINE_START = re.compile(
     r"^(?:(?P<number>\d{1,9})(?=[.)](?:\s|$))|(?=#{1,6}(?:\s|$)|[-+](?:\s|$)|>|[-=|:][-=|: \t]*$|\[[ xX]\](?:\s|$)|\[[^\]\n]+\]:))",
     re.MULTILINE,
@@ -48,7 +49,10 @@ def _escape(match: re.Match[str]) -> str:
         return run * 2 if len(run) > 1 or after in _PUNCTUATION else run
     if first == "<":
         return "\\<" if after.isalpha() or after in ("/", "!", "?") else "<"
-    if first in "&]`":
+    if first == "&":
+        entity = text[match.start() : text.index(";", match.end()) + 1]
+        return "\\&" if unescape(entity) != entity else "&"
+    if first in "]`":
         return "".join("\\" + character for character in run)
     if before.isspace() and after.isspace():
         return run

@@ -59,6 +59,8 @@ _MARKS = {"strong": "**", "em": "*", "s": "~~"}
 # A link that runs a script, or carries a whole picture within itself, is no link for a reader.
 _UNSAFE = re.compile(r"\s*(?:javascript|vbscript|data):", re.IGNORECASE)
 _EXPONENT = re.compile(r"[+-−–]?\d+(?:[.,]\d+)?\Z")
+# After these a label or a name stands apart; after an opening bracket or an @ it does not.
+_ENDS = (":", ",", ";", ".", "!", "?", ")")
 _MAX_INCLUDES = 3
 _NOTHING = Resolved()
 
@@ -99,7 +101,8 @@ def properties(content: Content, resolve: Resolve | None = None) -> dict[str, st
 
 def _linked(blocks: Iterable[Block]) -> Iterator[tuple[Reference, str]]:
     """Yield every reference that is written as a link, with the text the author gave it."""
-    waiting: list[Block | Inline] = [*blocks][::-1]
+    waiting: list[Block | Inline] = []
+    waiting.extend(reversed(tuple(blocks)))
     while waiting:
         node = waiting.pop()
         inner: list[Block | Inline] = []
@@ -298,11 +301,11 @@ class _Writer:
 
     def _run(self, inlines: Sequence[Inline], where: Where, within: frozenset[str]) -> str:
         if len(inlines) == 1 and inlines[0].__class__ is str:
-            return escaped(str(inlines[0]), in_label="link" in within)
+            return escaped(str(inlines[0]), followed=bool(within), in_label="link" in within)
         pieces: list[tuple[str, str, bool]] = []
         last = len(inlines) - 1
         for index, inline in enumerate(inlines):
-            piece = self._piece(inline, where, within, followed=index < last)
+            piece = self._piece(inline, where, within, followed=index < last or bool(within))
             if piece[0]:
                 pieces.append(piece)
         return _assembled(pieces)
@@ -312,6 +315,9 @@ class _Writer:
         if isinstance(inline, str):
             return escaped(inline, followed=followed, in_label="link" in within), "", False
         if isinstance(inline, Styled):
+            only = inline.children[0] if len(inline.children) == 1 else None
+            if isinstance(only, Styled) and not within and {inline.kind, only.kind} == {"strong", "em"}:
+                return self._run(only.children, where, within | {"strong", "em"}), "***", False
             mark = "" if inline.kind in within else _MARKS.get(inline.kind, "")
             inner = self._run(inline.children, where, within | {inline.kind})
             return (_raised(inner) if inline.kind == "sup" else inner), mark, False
@@ -331,7 +337,11 @@ class _Writer:
         url = self.url(reference)
         plain = inline_text(link.children)
         if "link" in within:
-            return self._run(link.children, where, within) if plain else escaped(known.text or default_text(reference))
+            return (
+                self._run(link.children, where, within)
+                if plain
+                else escaped(known.text or default_text(reference), in_label=True)
+            )
         bare = isinstance(reference, UrlReference) and plain in ("", reference.url)
         if bare and not known.text and url and re.fullmatch(r"[a-z][a-z0-9+.-]+://[^\s<>\\`]+", url):
             return f"<{url}>"
@@ -396,7 +406,11 @@ def _edges(text: str) -> tuple[str, str, str]:
     """Return leading white space, the rest, trailing white space."""
     rest = text.lstrip(" \n")
     kept = rest.rstrip(" \n")
-    return text[: len(text) - len(rest)], kept, rest[len(kept) :]
+    trail = rest[len(kept) :]
+    # A mark will stand where the space was, and a lone backslash would take it for text.
+    if trail and (len(kept) - len(kept.rstrip("\\"))) % 2:
+        kept += "\\"
+    return text[: len(text) - len(rest)], kept, trail
 
 
 def _assembled(pieces: Sequence[tuple[str, str, bool]]) -> str:
@@ -406,7 +420,7 @@ def _assembled(pieces: Sequence[tuple[str, str, bool]]) -> str:
     for index, (text, mark, own_word) in enumerate(pieces):
         after = pieces[index + 1][0][:1] if index + 1 < len(pieces) else ""
         if own_word:
-            text = (" " if before.isalnum() else "") + text + (" " if after.isalnum() else "")
+            text = (" " if before.isalnum() or before in _ENDS else "") + text + (" " if after.isalnum() else "")
         if mark:
             lead, text, trail = _edges(text)
             left = lead[-1:] or before
@@ -420,6 +434,11 @@ def _assembled(pieces: Sequence[tuple[str, str, bool]]) -> str:
             if text.startswith("\n"):
                 text = "  " + text
         if text:
+            # What only meets here must not read as a link or a picture.
+            if before == "]" and text[0] == "(":
+                text = "\\" + text
+            elif before == "!" and text[0] == "[":
+                out[-1] = out[-1][:-1] + "\\!"
             out.append(text)
             before = text[-1]
     return "".join(out)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Callable, Iterator
 from html.entities import html5
 from typing import TYPE_CHECKING, Literal
 
@@ -22,7 +23,6 @@ _PREFIXES = ("ac", "ri", "at", "atlassian-template")
 _ROOT = "<x " + " ".join(f'xmlns:{prefix}="{prefix}"' for prefix in _PREFIXES) + ">"
 
 _CDATA = re.compile(r"<!\[CDATA\[(.*?)(?:\]\]>|\Z)", re.DOTALL)
-_CDATA_OR_REST = re.compile(r"(<!\[CDATA\[.*?\]\]>)", re.DOTALL)
 # XML knows five names; every other one that HTML knows must become its character, or the strict parse fails.
 _ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)([A-Za-z][A-Za-z0-9]*);")
 _AMPERSAND = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)(?:#(?:([0-9]+)|[xX]([0-9A-Fa-f]+));)?")
@@ -32,7 +32,6 @@ _DECLARATION = re.compile(r"""\sxmlns(?::[\w.-]+)?\s*=\s*("[^"]*"|'[^']*')""")
 _PREFIX = re.compile(r"[<\s]/?([A-Za-z_][\w.-]*):[A-Za-z_]")
 _XML_DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
 
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _SELF_CLOSING = re.compile(r"<((?:[a-z-]+:[A-Za-z-]+)|time|a|span|p|div|td|th|li)\b([^<>]*?)/>")
 # Elements whose content HTML reads as raw text, hides, or moves elsewhere; here they are ordinary names.
 _SPECIAL = re.compile(
@@ -99,13 +98,21 @@ def _mended(body: str) -> tuple[str, str]:
     return body, f"<x {declared}>"
 
 
-def _outside_cdata(body: str, change: object) -> str:
-    assert callable(change)
-    if "<![CDATA[" not in body:
-        return str(change(body))
-    parts = _CDATA_OR_REST.split(body)
-    parts[::2] = [change(part) for part in parts[::2]]
-    return "".join(parts)
+def _outside_cdata(body: str, change: Callable[[str], str]) -> str:
+    return "".join(text if inside else change(text) for text, inside in _parted(body, "<![CDATA[", "]]>"))
+
+
+def _parted(body: str, opening: str, closing: str) -> Iterator[tuple[str, bool]]:
+    """Yield the body in parts, and whether each runs from opening to closing. Linear, where a lazy regex would be quadratic."""
+    position = 0
+    while (start := body.find(opening, position)) >= 0:
+        end = body.find(closing, start + len(opening))
+        if end < 0:
+            break
+        yield body[position:start], False
+        position = end + len(closing)
+        yield body[start:position], True
+    yield body[position:], False
 
 
 def _character(match: re.Match[str]) -> str:
@@ -133,7 +140,11 @@ def _lenient(body: str) -> _Element:
     # An HTML parser drops CDATA and lets a self-closing element swallow what follows it; both are rewritten first.
     body = _NOT_XML.sub("", body)
     body = _CDATA.sub(lambda match: html.escape(match[1]), body)
-    body = _COMMENT.sub("", body).replace("<!", "&lt;!").replace("<?", "&lt;?")
+    body = (
+        "".join(text for text, comment in _parted(body, "<!--", "-->") if not comment)
+        .replace("<!", "&lt;!")
+        .replace("<?", "&lt;?")
+    )
     body = _SELF_CLOSING.sub(r"<\1\2></\1>", body)
     body = _SPECIAL.sub(r"<\1x-", body)
     if _nesting(body) > _MAX_NESTING:
