@@ -6,6 +6,7 @@ No command here imports Airflow. Heavy imports happen inside the commands.
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import sys
 import time
@@ -89,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     sandbox.add_argument("--deployment", choices=("cloud", "datacenter"), default="cloud")
     sandbox.add_argument("--port", type=int, default=0, help="default: any free one")
     sandbox.add_argument("--pages", type=int, metavar="N", help="a generated wiki of N pages instead of the sample")
-    sandbox.add_argument("--seed", type=int, default=1, help="seed of the generated wiki")
+    sandbox.add_argument("--seed", type=int, metavar="N", help="seed of the generated wiki")
     sandbox.set_defaults(command=_sandbox)
     return parser
 
@@ -290,7 +291,13 @@ def _adopt(options: argparse.Namespace) -> int:
 def _sandbox(options: argparse.Namespace) -> int:
     from airflow_provider_confluence.testing.sandbox import run_sandbox
 
-    run_sandbox(edition=options.deployment, port=options.port, pages=options.pages, seed=options.seed)
+    run_sandbox(
+        edition=options.deployment,
+        port=options.port,
+        pages=options.pages,
+        seed=options.seed,
+        say=functools.partial(print, flush=True),  # whoever reads us through a pipe waits for the address
+    )
     return 0
 
 

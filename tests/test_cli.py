@@ -1,0 +1,172 @@
+"""The console command, run as a user runs it: in a process of its own, against a running sandbox."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = [sys.executable, "-m", "airflow_provider_confluence.cli"]
+
+
+def run(*arguments, token="", **environment):
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("CONFLUENCE_")}
+    return subprocess.run(
+        [*PROGRAM, *map(str, arguments)],
+        env={**clean, **({"CONFLUENCE_TOKEN": token} if token else {}), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def credentials(sandbox):
+    username = ["--username", sandbox.username] if sandbox.username else []
+    return ["--endpoint", sandbox.endpoint, *username]
+
+
+@pytest.fixture
+def filled(sandbox):
+    model = sandbox.model
+    model.create_space("DOCS", "Documentation")
+    page = model.create_page("DOCS", "Rollback", "<p>How to roll back a <strong>deployment</strong></p>")
+    model.create_blogpost("DOCS", "News", "<p>Shipped</p>")
+    model.attach(page, "plan.txt", b"plan", "text/plain")
+    return sandbox
+
+
+def test_sync_then_search_finds_the_page_with_title_snippet_and_address(filled, tmp_path):
+    done = run("sync", *credentials(filled), "--space", "DOCS", "--storage", tmp_path, token=filled.token)
+    assert done.returncode == 0, done.stderr
+    counts = r"listed 1, fetched 1, unchanged 0, deleted 0, failed 0, requests \d+, seconds \d+\.\d"
+    assert re.fullmatch(counts, done.stdout.strip())
+    found = run("search", "roll", "deployment", "--storage", tmp_path)
+    assert found.returncode == 0, found.stderr
+    lines = found.stdout.splitlines()
+    assert lines[0] == "Rollback  [DOCS, page]"
+    assert lines[1].strip() == "How to roll back a deployment"
+    assert lines[2].strip().startswith(filled.endpoint)
+    assert lines[-1] == "1 hits"
+
+
+def test_blogposts_and_attachments_are_indexed_when_asked_for(filled, tmp_path):
+    options = ["--space", "DOCS", "--blogposts", "--attachments", "--storage", tmp_path]
+    assert run("sync", *credentials(filled), *options, token=filled.token).stdout.startswith("listed 3, fetched 3,")
+    again = run("sync", *credentials(filled), *options, token=filled.token)
+    assert again.stdout.startswith("listed 3, fetched 0, unchanged 3,")
+
+
+def test_the_token_is_taken_from_the_environment_alone(filled, tmp_path):
+    done = run("sync", *credentials(filled), "--space", "DOCS", "--storage", tmp_path)
+    assert done.returncode == 2
+    assert "CONFLUENCE_TOKEN is not set" in done.stderr
+    assert run("sync", "--token", "x", *credentials(filled), "--space", "DOCS", "--storage", tmp_path).returncode == 2
+
+
+def test_a_wrong_token_is_said_plainly_and_not_repeated(filled, tmp_path):
+    done = run("sync", *credentials(filled), "--space", "DOCS", "--storage", tmp_path, token="wr0ng-t0ken")
+    assert done.returncode == 2
+    assert "token" in done.stderr
+    assert "wr0ng-t0ken" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_space_that_does_not_exist_is_named(filled, tmp_path):
+    done = run("sync", *credentials(filled), "--space", "NOPE", "--storage", tmp_path, token=filled.token)
+    assert done.returncode == 2
+    assert "NOPE" in done.stderr
+
+
+@pytest.mark.parametrize("endpoint", ["ftp://example.org/wiki", "example.org/wiki", "file:///etc/passwd", ""])
+def test_an_endpoint_that_is_no_web_address_is_refused(endpoint, tmp_path):
+    done = run("sync", "--endpoint", endpoint, "--space", "DOCS", "--storage", tmp_path, token="t0ken-value")
+    assert done.returncode == 2
+    assert "http" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_storage_folder_that_cannot_be_written_is_said_plainly(filled, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    done = run("sync", *credentials(filled), "--space", "DOCS", "--storage", tmp_path / "file", token=filled.token)
+    assert done.returncode == 2
+    assert "cannot" in done.stderr
+    assert str(tmp_path / "file") in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_searching_before_anything_was_indexed_says_so(tmp_path):
+    done = run("search", "anything", "--storage", tmp_path)
+    assert done.returncode == 2
+    assert str(tmp_path) in done.stderr
+
+
+def test_adopt_takes_the_documents_over_from_another_deployment(filled, tmp_path):
+    options = ["--space", "DOCS", "--storage", tmp_path]
+    run("sync", *credentials(filled), *options, token=filled.token)
+    (tmp_path / "instance.json").unlink()
+    filled.model.create_page("DOCS", "Another", "<p>x</p>")
+    refused = run("sync", *credentials(filled), *options, token=filled.token)
+    assert refused.returncode == 2
+    assert "airflow-confluence adopt DOCS" in refused.stderr
+    assert run("adopt", "DOCS", "--storage", tmp_path).returncode == 0
+    assert run("sync", *credentials(filled), *options, token=filled.token).returncode == 0
+
+
+def test_no_secret_is_left_in_what_a_run_writes_or_prints(filled, tmp_path):
+    import base64
+    import gzip
+
+    done = run("sync", *credentials(filled), "--space", "DOCS", "--storage", tmp_path, token=filled.token)
+    basic = base64.b64encode(f"{filled.username}:{filled.token}".encode()).decode()
+    texts = [done.stdout.encode(), done.stderr.encode()]
+    for path in tmp_path.rglob("*"):
+        if path.is_file():
+            data = path.read_bytes()
+            texts.append(gzip.decompress(data) if path.suffix == ".gz" else data)
+    assert len(texts) > 5
+    assert not [text for text in texts if filled.token.encode() in text or basic.encode() in text]
+
+
+def test_sandbox_serves_until_it_is_stopped(tmp_path):
+    with subprocess.Popen([*PROGRAM, "sandbox"], stdout=subprocess.PIPE, text=True) as served:
+        try:
+            said = {}
+            for line in served.stdout:
+                name, _, value = line.partition(" ")
+                said[name] = value.strip()
+                if {"endpoint", "username", "token"} <= said.keys():
+                    break
+            done = run(
+                *(
+                    "sync",
+                    "--endpoint",
+                    said["endpoint"],
+                    "--username",
+                    said["username"],
+                    "--space",
+                    "DOCS",
+                    "--storage",
+                    tmp_path,
+                ),
+                token=said["token"],
+            )
+            assert done.returncode == 0, done.stderr
+        finally:
+            served.terminate()
+
+
+def test_these_commands_import_no_airflow():
+    script = """
+import sys
+from airflow_provider_confluence.cli import main
+try:
+    main(["--help"])
+except SystemExit:
+    print("airflow" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
