@@ -96,9 +96,11 @@ class CloudV1:
         readings = self._model.readings
         cap = row_cap(expand, readings.search_cap_bare, readings.search_cap_expanded, readings.search_cap_body)
         limit = min(whole_number(request, "limit", 25), cap)
-        start = _read_search_cursor(request.one("cursor"))
+        start, last = _read_search_cursor(request.one("cursor"))
         viewer: Viewer = "account" if "authorization" in request.headers else "anonymous"
         found = self._search.find(cql, viewer)
+        if readings.cloud_cursor == "keyset" and last and (start > len(found) or found[start - 1].id != last):
+            start = next((place + 1 for place, item in enumerate(found) if item.id == last), start)
         writer = self._writer(request)
         rows = [writer.content(item, expand) for item in found[start : start + limit]]
         links: dict[str, Any] = {"base": request.origin + "/wiki", "context": "/wiki"}
@@ -108,9 +110,14 @@ class CloudV1:
                 (name, value)
                 for name, values in request.query.items()
                 for value in values
-                if name not in ("cursor", "limit")
+                if name not in ("cursor", "limit", "next")
             ]
-            query += [("limit", str(limit)), ("cursor", _write_search_cursor(start + limit))]
+            query = [
+                ("next", "true"),
+                *query,
+                ("limit", str(limit)),
+                ("cursor", _write_search_cursor(start + limit, found[start + limit - 1].id)),
+            ]
             links["next"] = f"/rest/api/content/search?{urlencode(query)}"
         return json_response({"results": rows, "start": start, "limit": limit, "size": len(rows), "_links": links})
 
@@ -157,14 +164,16 @@ def v1_refusal(refusal: RefusedError) -> Response:
 _EXCEPTIONS = {400: "BadRequest", 403: "Permission", 404: "NotFound", 410: "Gone", 405: "MethodNotAllowed"}
 
 
-def _write_search_cursor(offset: int) -> str:
-    return "_sa_" + base64.urlsafe_b64encode(json.dumps([offset]).encode()).decode()
+def _write_search_cursor(offset: int, last: int) -> str:
+    """Return a cursor that holds where a part ended: the position, and the id of its last row [R: t/47028]."""
+    return "_sa_" + base64.urlsafe_b64encode(json.dumps([offset, last]).encode()).decode()
 
 
-def _read_search_cursor(text: str | None) -> int:
+def _read_search_cursor(text: str | None) -> tuple[int, int]:
     if not text:
-        return 0
+        return 0, 0
     try:
-        return int(json.loads(base64.urlsafe_b64decode(text.removeprefix("_sa_").encode()))[0])
-    except (ValueError, TypeError, IndexError):
+        offset, last = json.loads(base64.urlsafe_b64decode(text.removeprefix("_sa_").encode()))
+        return int(offset), int(last)
+    except (ValueError, TypeError):
         raise RefusedError(400, "The cursor is not valid") from None
