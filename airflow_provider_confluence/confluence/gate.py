@@ -19,7 +19,7 @@ from email.utils import parsedate_to_datetime
 
 from airflow_provider_confluence.confluence.auth import Origin
 from airflow_provider_confluence.confluence.events import Observer, Throttled
-from airflow_provider_confluence.errors import ConfigurationError, RateLimitedError
+from airflow_provider_confluence.errors import ConfigurationError, ConfluenceUnavailableError, RateLimitedError
 
 MAX_TRIES = 8
 CLEAN_ANSWERS_PER_STEP = 50
@@ -283,13 +283,14 @@ class Patience:
         self._where = where
 
     def spend(self, seconds: float, reason: str) -> None:
-        """Take a pause off. :raises RateLimitedError: when it is longer than what is left."""
+        """Take a pause off. :raises RetryLaterError: when it is longer than what is left, with the length of the pause."""
         if seconds > self.left_seconds:
-            raise RateLimitedError(
+            kind, status = (RateLimitedError, 429) if reason == "rate_limit" else (ConfluenceUnavailableError, 503)
+            raise kind(
                 f"Confluence asks for a pause of {seconds:.0f} s ({reason}) before {self._where}; "
                 "that is longer than this task waits: run it again after the pause",
                 retry_after_seconds=seconds,
-                status=429,
+                status=status,
             )
         self.left_seconds -= seconds
 

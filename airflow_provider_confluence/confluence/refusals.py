@@ -20,7 +20,9 @@ from airflow_provider_confluence.errors import (
 
 _LOGIN = re.compile(r"log-?in|sign-?in|dologin|sso|saml|oauth|authorize|openid|adfs|idp", re.I)
 _LOGIN_PAGE = re.compile(
-    rb"os_username|type=[\"']?password|login\.action|id=[\"']?login|<form[^>]+log-?in|SAMLRequest", re.I
+    rb"os_username|type=[\"']?password|login\.action|id=[\"']?login|<form[^>]+log-?in|SAMLRequest"
+    rb"|<title>[^<]*(log|sign)[ -]?in",
+    re.I,
 )
 
 

@@ -268,7 +268,8 @@ class Transport:
                     status=429,
                 ) from setback.error
             return
-        if tries >= most:
+        seconds = self.gate.back_off_seconds(tries)
+        if tries >= most or (not setback.retry_after_seconds and seconds > patience.left_seconds):
             times = "once" if tries == 1 else f"{tries} times"
             message = f"{where} failed {times}: {setback.what}"
             if setback.status is None:
@@ -280,7 +281,6 @@ class Transport:
         if setback.retry_after_seconds:
             self.gate.pause_all(setback.retry_after_seconds, "unavailable")
             return
-        seconds = self.gate.back_off_seconds(tries)
         patience.spend(seconds, "unavailable")
         self.gate.hold(seconds, "back_off", patience, self._tell)
 

@@ -70,7 +70,7 @@ def open_client(gate: Gate) -> Iterator[Callable[..., ConfluenceClient]]:
         own_gate = given.pop("gate", gate)
         observer = given.pop("observer", None)
         if isinstance(at, Sandbox):
-            settings = {"endpoint": at.endpoint, "username": at.username, "token": at.token}
+            settings = {"endpoint": at.endpoint, "username": at.username, "token": at.token, "deployment": at.edition}
         else:
             settings = {"endpoint": at, "username": "ada@example.com", "token": "T0KEN"}
         client = connect(ConnectionSettings(**{**settings, **given}), gate=own_gate, observer=observer)  # type: ignore[arg-type]

@@ -66,7 +66,7 @@ def test_the_configured_proxy_is_used(odd_server: Start, gate: Gate) -> None:
     proxy = odd_server(lambda _asked: answer({"by": "proxy"}))
     settings = ConnectionSettings("http://confluence.invalid", token="PAT", proxy=proxy.origin)
     transport = Transport(settings, "http://confluence.invalid", gate, cloud=False)
-    assert {"by": "proxy"} == transport.get("/x").data
+    assert transport.get("/x").data == {"by": "proxy"}
     transport.close()
 
 

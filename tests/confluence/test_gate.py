@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 
@@ -66,7 +65,7 @@ def test_a_pause_longer_than_the_patience_is_not_slept_through(fake_time: FakeTi
     gate.pause_all(1800, "rate_limit")
     with pytest.raises(RateLimitedError) as caught, gate.passing(patience(120)):
         pass
-    assert (1800, []) == (caught.value.retry_after_seconds, fake_time.slept)
+    assert (caught.value.retry_after_seconds, fake_time.slept) == (1800, [])
 
 
 def test_pauses_add_up_against_the_patience_of_one_request(fake_time: FakeTime) -> None:
@@ -84,19 +83,19 @@ def test_complaints_halve_what_is_allowed_once_for_all_threads_and_clean_answers
     gate = Gate(max_in_flight=8, requests_per_second=20, clock=fake_time.clock, sleep=fake_time.sleep)
     for _ in range(8):
         gate.pause_all(1, "rate_limit")
-    assert (4, 10) == (gate.allowed_in_flight, gate.allowed_per_second)
+    assert (gate.allowed_in_flight, gate.allowed_per_second) == (4, 10)
     for _ in range(50):
         gate.answered(200, {}, 0.1, "GET /x")
-    assert (5, 12) == (gate.allowed_in_flight, gate.allowed_per_second)
+    assert (gate.allowed_in_flight, gate.allowed_per_second) == (5, 12)
     for _ in range(1000):
         gate.answered(200, {}, 0.1, "GET /x")
-    assert (8, 20) == (gate.allowed_in_flight, gate.allowed_per_second)
+    assert (gate.allowed_in_flight, gate.allowed_per_second) == (8, 20)
 
 
 def test_a_near_limit_warning_slows_down_without_a_pause(fake_time: FakeTime) -> None:
     gate = Gate(max_in_flight=8, requests_per_second=20, clock=fake_time.clock, sleep=fake_time.sleep)
     gate.answered(200, {"X-RateLimit-NearLimit": "true"}, 0.1, "GET /x")
-    assert (4, 10, []) == (gate.allowed_in_flight, gate.allowed_per_second, fake_time.slept)
+    assert (gate.allowed_in_flight, gate.allowed_per_second, fake_time.slept) == (4, 10, [])
 
 
 def test_answers_that_become_three_times_as_slow_halve_what_is_in_flight(fake_time: FakeTime) -> None:
@@ -182,16 +181,12 @@ def test_limits_below_one_request_are_refused(in_flight: int, pace: float | None
         Gate(max_in_flight=in_flight, requests_per_second=pace)
 
 
-@pytest.fixture
-def credential() -> Iterator[str]:
-    yield "test-gate-credential"
-
-
-def test_one_credential_has_one_gate_and_the_latest_limits(credential: str) -> None:
+def test_one_credential_has_one_gate_and_the_latest_limits() -> None:
+    credential = "test-gate-credential"
     origin = ("https", "example.com", 443)
     first = shared_gate(origin, credential, max_in_flight=8, requests_per_second=None, patience_seconds=1)
     again = shared_gate(origin, credential, max_in_flight=2, requests_per_second=5, patience_seconds=1)
     other = shared_gate(origin, credential + "2", max_in_flight=8, requests_per_second=None, patience_seconds=1)
     assert first is again
     assert first is not other
-    assert (2, 5) == (first.max_in_flight, first.allowed_per_second)
+    assert (first.max_in_flight, first.allowed_per_second) == (2, 5)

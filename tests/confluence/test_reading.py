@@ -36,7 +36,7 @@ def test_an_instant_is_read_whatever_its_zone_and_fraction(given_: object, expec
 
 
 @given(
-    st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2200, 1, 1)),
+    st.datetimes(min_value=datetime.fromisoformat("1900-01-01"), max_value=datetime.fromisoformat("2200-01-01")),
     st.integers(min_value=-14 * 60, max_value=14 * 60),
 )
 def test_every_zone_gives_the_same_instant(wall: datetime, minutes: int) -> None:
@@ -66,4 +66,4 @@ def test_personal_labels_are_no_labels_of_the_item() -> None:
         {"name": "a", "prefix": "team"},
         {"name": "b"},
     ]
-    assert ("a", "b") == label_names(rows)
+    assert label_names(rows) == ("a", "b")

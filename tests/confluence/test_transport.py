@@ -42,11 +42,11 @@ def in_turn(*replies: Reply) -> Callable[[Asked], Reply]:
 def test_a_passing_refusal_is_tried_again(odd_server: Start, gate: Gate, fake_time: FakeTime, status: int) -> None:
     server = odd_server(in_turn(refusal(status), refusal(status), answer({"ok": 1})))
     transport = transport_to(server, gate)
-    assert {"ok": 1} == transport.get("/x").data
+    assert transport.get("/x").data == {"ok": 1}
     transport.close()
     assert len(server.asked) == 3
-    assert [1.0, 2.0] == fake_time.slept
-    assert (3, 3.0) == (transport.requests_made, transport.throttled_seconds)
+    assert fake_time.slept == [1.0, 2.0]
+    assert (transport.requests_made, transport.throttled_seconds) == (3, 3.0)
 
 
 def test_eight_tries_are_the_most(odd_server: Start, gate: Gate) -> None:
@@ -56,7 +56,7 @@ def test_eight_tries_are_the_most(odd_server: Start, gate: Gate) -> None:
     with pytest.raises(ConfluenceUnavailableError) as caught:
         transport.get("/x")
     transport.close()
-    assert (8, 503) == (len(server.asked), caught.value.status)
+    assert (len(server.asked), caught.value.status) == (8, 503)
 
 
 def test_an_internal_error_is_tried_again_twice(odd_server: Start, gate: Gate) -> None:
@@ -112,13 +112,13 @@ def test_a_long_retry_after_is_handed_to_the_caller(odd_server: Start, gate: Gat
     with pytest.raises(RateLimitedError):
         transport.get("/y")  # everybody is paused: nothing more is sent
     transport.close()
-    assert (1801, 1, []) == (caught.value.retry_after_seconds, len(server.asked), fake_time.slept)
+    assert (caught.value.retry_after_seconds, len(server.asked), fake_time.slept) == (1801, 1, [])
 
 
 def test_a_dropped_connection_is_tried_again(odd_server: Start, gate: Gate) -> None:
     server = odd_server(in_turn(Reply(drop=True), Reply(body=b'{"a":', cut=True), answer({"ok": 1})))
     transport = transport_to(server, gate)
-    assert {"ok": 1} == transport.get("/x").data
+    assert transport.get("/x").data == {"ok": 1}
     transport.close()
 
 
@@ -244,7 +244,7 @@ def test_an_observer_sees_requests_and_waits_and_cannot_break_them(odd_server: S
     first, pause, second = seen
     assert isinstance(first, RequestDone)
     assert isinstance(second, RequestDone)
-    assert ("GET", "/wiki/x", 429) == (first.method, first.path, first.status)
+    assert (first.method, first.path, first.status) == ("GET", "/wiki/x", 429)
     assert Throttled(3.0, "rate_limit") == pause
     assert second.status == 200
 
@@ -252,9 +252,10 @@ def test_an_observer_sees_requests_and_waits_and_cannot_break_them(odd_server: S
 def test_a_post_is_sent_as_json(odd_server: Start, gate: Gate) -> None:
     server = odd_server(lambda asked: answer({"got": json.loads(asked.body), "type": asked.headers["content-type"]}))
     transport = transport_to(server, gate)
-    assert {"got": {"accountIds": ["ä"]}, "type": "application/json"} == transport.post(
-        "/x", {"accountIds": ["ä"]}
-    ).data
+    assert transport.post("/x", {"accountIds": ["ä"]}).data == {
+        "got": {"accountIds": ["ä"]},
+        "type": "application/json",
+    }
     transport.close()
 
 
@@ -278,7 +279,7 @@ def test_the_library_s_object_speaks_over_the_same_session(odd_server: Start, ga
     """The floor of atlassian-python-api is 4.0; these arguments are the same in all versions since."""
     server = odd_server(lambda asked: answer({"authorization": asked.headers.get("authorization", "")[:5]}))
     transport = transport_to(server, gate)
-    assert {"authorization": "Basic"} == transport.rest_api.get("rest/api/user/current")
+    assert transport.rest_api.get("rest/api/user/current") == {"authorization": "Basic"}
     assert server.asked[0].path == "/wiki/rest/api/user/current"
     transport.close()
 
@@ -287,5 +288,5 @@ def test_the_library_s_own_retries_are_off(odd_server: Start, gate: Gate) -> Non
     server = odd_server(lambda _asked: refusal(429, Retry_After="0"))
     transport = transport_to(server, gate)
     answered = transport.rest_api.request(method="GET", path="rest/api/user/current", advanced_mode=True)
-    assert (429, 1) == (answered.status_code, len(server.asked))
+    assert (answered.status_code, len(server.asked)) == (429, 1)
     transport.close()

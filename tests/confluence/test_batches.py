@@ -1,0 +1,134 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_confluence.confluence.batches import in_batches, in_parallel
+from airflow_provider_confluence.confluence.transport import AbsentError, TooHeavyError
+from airflow_provider_confluence.documents import Failure
+from airflow_provider_confluence.errors import AccessDeniedError, ConfluenceUnavailableError
+
+IDS = [str(number) for number in range(1000, 1240)]
+
+
+@settings(max_examples=30, deadline=None)
+@given(bad=st.sets(st.sampled_from(IDS), max_size=20), most=st.integers(1, 60), threads=st.integers(1, 6))
+def test_every_id_comes_once_as_a_result_or_as_a_failure(bad: set[str], most: int, threads: int) -> None:
+    def fetch(ids: Sequence[str], tries: int, _stop: threading.Event) -> list[str]:
+        if len(ids) > most or bad.intersection(ids):
+            raise TooHeavyError("too much", status=413)
+        return list(ids)
+
+    found = list(in_batches(fetch, IDS, type_="page", threads=threads))
+    failures = [each for each in found if isinstance(each, Failure)]
+    assert bad == {failure.content_id for failure in failures}
+    assert sorted(set(IDS) - bad) == sorted(each for each in found if not isinstance(each, Failure))
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (TooHeavyError("x", status=413), "too_large"),
+        (TooHeavyError("x", status=500), "server_error"),
+        (TooHeavyError("x", status=504), "timed_out"),
+        (AbsentError("x", status=404), "not_found"),
+    ],
+)
+def test_an_item_that_fails_alone_becomes_a_failure_with_its_reason(error: Exception, reason: str) -> None:
+    def fetch(ids: Sequence[str], _tries: int, _stop: threading.Event) -> list[str]:
+        if "7" in ids:
+            raise error
+        return list(ids)
+
+    found = list(in_batches(fetch, ["6", "7", "8"], type_="blogpost", threads=2))
+    assert Failure("7", "blogpost", reason, "x") in found
+    assert {"6", "8"} == {each for each in found if isinstance(each, str)}
+
+
+def test_a_single_item_is_tried_more_often_than_a_batch() -> None:
+    tries_by_size: dict[int, int] = {}
+
+    def fetch(ids: Sequence[str], tries: int, _stop: threading.Event) -> list[str]:
+        tries_by_size[len(ids)] = tries
+        if len(ids) > 1:
+            raise TooHeavyError("x", status=504)
+        return list(ids)
+
+    list(in_batches(fetch, ["1", "2"], type_="page", threads=1))
+    assert tries_by_size == {2: 1, 1: 3}
+
+
+def test_failures_in_a_row_are_no_longer_about_items() -> None:
+    def fetch(_ids: Sequence[str], _tries: int, _stop: threading.Event) -> list[str]:
+        raise TooHeavyError("down", status=500)
+
+    found: list[object] = []
+    with pytest.raises(ConfluenceUnavailableError, match="in a row"):
+        found.extend(in_batches(fetch, IDS, type_="page", threads=2))
+
+
+def test_an_error_about_the_account_stops_everything() -> None:
+    def fetch(_ids: Sequence[str], _tries: int, _stop: threading.Event) -> list[str]:
+        raise AccessDeniedError("no", status=403)
+
+    with pytest.raises(AccessDeniedError):
+        list(in_batches(fetch, IDS, type_="page", threads=4))
+
+
+def test_look_ahead_is_bounded() -> None:
+    lock, fetched = threading.Lock(), [0]
+
+    def fetch(ids: Sequence[str], _tries: int, _stop: threading.Event) -> list[str]:
+        with lock:
+            fetched[0] += len(ids)
+        return list(ids)
+
+    found = in_batches(fetch, IDS, type_="page", threads=2, first_batch=10)
+    next(found)
+    assert fetched[0] <= 40
+    found.close()  # type: ignore[attr-defined]
+
+
+def test_closing_the_iterator_wakes_and_ends_its_threads() -> None:
+    entered = threading.Event()
+
+    def fetch(ids: Sequence[str], _tries: int, stop: threading.Event) -> list[str]:
+        if ids[0] == IDS[0]:
+            return list(ids)
+        entered.set()
+        assert stop.wait(30)
+        return []
+
+    found = in_batches(fetch, IDS, type_="page", threads=3, first_batch=5)
+    next(found)
+    assert entered.wait(10)
+    found.close()  # type: ignore[attr-defined]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("confluence-")]
+
+
+def test_an_interrupt_in_the_consumer_ends_the_threads() -> None:
+    def fetch(ids: Sequence[str], _tries: int, stop: threading.Event) -> list[str]:
+        if ids[0] != IDS[0]:
+            stop.wait(30)
+        return list(ids)
+
+    def consume() -> None:
+        for _ in in_batches(fetch, IDS, type_="page", threads=3, first_batch=5):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        consume()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("confluence-")]
+
+
+def test_nothing_to_fetch_is_nothing_to_do() -> None:
+    assert list(in_batches(lambda *_: [], [], type_="page", threads=4)) == []
+    assert in_parallel(lambda value, _stop: value, [], 4) == []
+
+
+def test_parallel_results_keep_their_order() -> None:
+    assert in_parallel(lambda value, _stop: value * value, [0, 1, 2, 3], 3) == [0, 1, 4, 9]
