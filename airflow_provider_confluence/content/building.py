@@ -7,7 +7,7 @@ into paragraphs, blocks stand between them.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from airflow_provider_confluence.content.model import (
@@ -36,7 +36,7 @@ Node = Inline | Block
 
 _BLOCKS = frozenset((Paragraph, Heading, CodeBlock, Quote, Panel, Group, Excerpt, Include, List, Table, Rule))
 _SPACES = re.compile("[ \t\r\n\f\v\u00a0]+")
-_NEEDS_COLLAPSE = re.compile("[\t\r\n\f\v\u00a0\u00ad\ufeff]|  ")
+_NEEDS_COLLAPSE = re.compile("[\t\r\n\f\v\u00a0\u00ad\ufeff]")
 _INVISIBLE = re.compile("[\u00ad\ufeff]")
 _EDGE = " \u200b"
 _BREAK = LineBreak()
@@ -49,6 +49,15 @@ def is_block(node: Node) -> bool:
 
 def as_blocks(nodes: Sequence[Node], make: Callable[[tuple[Inline, ...]], Block] = Paragraph) -> list[Block]:
     """Return the nodes as blocks: each run of inlines becomes what ``make`` makes of it, unless it is blank."""
+    if (
+        len(nodes) == 1
+    ):  # the usual case, worth its own way: a paragraph of plain text, a cell or item that holds one paragraph
+        only = nodes[0]
+        if isinstance(only, str):
+            text = spaced(only).strip(_EDGE)
+            return [make((text,))] if text else []
+        if only.__class__ in _BLOCKS:
+            return [cast(Block, only)]
     blocks: list[Block] = []
     run: list[Inline] = []
     for node in nodes:
@@ -58,7 +67,7 @@ def as_blocks(nodes: Sequence[Node], make: Callable[[tuple[Inline, ...]], Block]
                     blocks.append(make(inlines))
                 run = []
             blocks.append(cast(Block, node))
-        else:
+        elif run or not (isinstance(node, str) and node.isspace()):  # most text between blocks is a line feed
             run.append(cast(Inline, node))
     if run and (inlines := collapsed(run)):
         blocks.append(make(inlines))
@@ -67,6 +76,9 @@ def as_blocks(nodes: Sequence[Node], make: Callable[[tuple[Inline, ...]], Block]
 
 def wrapped(nodes: Sequence[Node], make: Callable[[tuple[Inline, ...]], Inline]) -> list[Node]:
     """Put every run of inlines into an inline (a style, a link); blocks in between stay where they are."""
+    if len(nodes) == 1 and isinstance(only := nodes[0], str):
+        text = spaced(only)
+        return [make((text,)) if text.strip(_EDGE) else text]
     found: list[Node] = []
     run: list[Inline] = []
 
@@ -125,16 +137,21 @@ def coded(nodes: Sequence[Node]) -> list[Node]:
 
 def spaced(text: str) -> str:
     """Return the text with white space collapsed as a browser would, no-break spaces made plain, invisible marks taken out."""
-    if _NEEDS_COLLAPSE.search(text) is None:
+    if "  " not in text and _NEEDS_COLLAPSE.search(text) is None:
         return text
     return _SPACES.sub(" ", _INVISIBLE.sub("", text))
 
 
-def collapsed(run: Iterable[Inline], *, trim: bool = True) -> tuple[Inline, ...]:
+def collapsed(run: Sequence[Inline], *, trim: bool = True) -> tuple[Inline, ...]:
     """Return a run with neighbours joined and white space collapsed.
 
     :param trim: take white space and breaks from both ends, and white space from around breaks, as at the edges of a paragraph.
     """
+    if len(run) == 1 and isinstance(only := run[0], str):
+        text = spaced(only)
+        if trim:
+            text = text.strip(_EDGE)
+        return (text,) if text else ()
     joined: list[Inline] = []
     same: list[Inline] = []
     # Neighbours are gathered first and joined at once: one by one would be quadratic in a long run of short pieces.
@@ -163,25 +180,32 @@ def _one(same: list[Inline]) -> Inline:
         return first
     if isinstance(first, Styled):
         return Styled(
-            first.kind, collapsed((child for node in same for child in cast(Styled, node).children), trim=False)
+            first.kind, collapsed([child for node in same for child in cast(Styled, node).children], trim=False)
         )
     return Code("".join(cast(Code, node).text for node in same))
 
 
 def _trimmed(nodes: list[Inline]) -> list[Inline]:
     kept: list[Inline] = []
+    last = len(nodes) - 1
+    after_break = True
     for index, node in enumerate(nodes):
         if isinstance(node, str):
-            text = node
-            if not kept or kept[-1] == _BREAK:
-                text = text.lstrip(_EDGE)
-            if index + 1 == len(nodes) or nodes[index + 1] == _BREAK:
-                text = text.rstrip(_EDGE)
-            if text:
-                kept.append(text)
-        elif kept or node != _BREAK:
+            if after_break:
+                node = node.lstrip(_EDGE)
+            if index == last or nodes[index + 1].__class__ is LineBreak:
+                node = node.rstrip(_EDGE)
+            if node:
+                kept.append(node)
+                after_break = False
+        elif node.__class__ is LineBreak:
+            if kept:
+                kept.append(node)
+            after_break = True
+        else:
             kept.append(node)
-    while kept and kept[-1] == _BREAK:
+            after_break = False
+    while kept and kept[-1].__class__ is LineBreak:
         kept.pop()
     return kept
 

@@ -9,13 +9,16 @@ import re
 from html import unescape
 from urllib.parse import quote
 
+_ANY_SPECIAL = re.compile(r"[\\`*_~<&\]]")
 _SPECIAL = re.compile(r"\\+|`+|\*+|_+|~+|<|&(?=#?\w{1,40};)|\](?=\()")
+_SPECIAL_IN_LABEL = re.compile(_SPECIAL.pattern + r"|[\[\]]")
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 _UNSURE_END = re.compile(r"[&<\\]\Z")
 _LINE_START = re.compile(
     r"^(?:(?P<number>\d{1,9})(?=[.)](?:\s|$))|(?=#{1,6}(?:\s|$)|[-+](?:\s|$)|>|[-=|:][-=|: \t]*$|\[[ xX]\](?:\s|$)|\[[^\]\n]+\]:))",
     re.MULTILINE,
 )
+_LINE_STARTERS = frozenset("0123456789#-+>=|:[")
 _RUN_OF_BACKTICKS = re.compile(r"`+")
 
 
@@ -25,10 +28,10 @@ def escaped(text: str, *, followed: bool = False, in_label: bool = False) -> str
     :param followed: something that is no text comes right after it.
     :param in_label: it is the text of a link or picture, where brackets count too.
     """
-    if _SPECIAL.search(text) is not None:
-        text = _SPECIAL.sub(_escape, text)
     if in_label:
-        text = re.sub(r"(?<!\\)[\[\]]", r"\\\g<0>", text)
+        text = _SPECIAL_IN_LABEL.sub(_escape, text)
+    elif _ANY_SPECIAL.search(text) is not None:
+        text = _SPECIAL.sub(_escape, text)
     if followed and (end := _UNSURE_END.search(text)) is not None and not _is_escaped(text, end.start()):
         text = text[:-1] + "\\" + end[0]
     return text
@@ -52,19 +55,21 @@ def _escape(match: re.Match[str]) -> str:
     if first == "&":
         entity = text[match.start() : text.index(";", match.end()) + 1]
         return "\\&" if unescape(entity) != entity else "&"
-    if first in "]`":
+    if first in "[]`":
         return "".join("\\" + character for character in run)
     if before.isspace() and after.isspace():
         return run
     if first == "_" and before.isalnum() and after.isalnum():
         return run
-    if first == "~" and len(run) == 1 and text.count("~") == 1:
+    if first == "~" and len(run) == 1 and before and after and text.count("~") == 1:
         return run
     return "".join("\\" + character for character in run)
 
 
 def escaped_line_starts(text: str) -> str:
     """Return written inlines with a backslash wherever a line would otherwise begin a list, heading, quote or the like."""
+    if "\n" not in text and text[:1] not in _LINE_STARTERS:
+        return text
     return _LINE_START.sub(lambda match: f"{match['number']}\\" if match["number"] else "\\", text)
 
 

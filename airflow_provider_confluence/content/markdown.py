@@ -178,7 +178,7 @@ class _Writer:
         return "".join(parts)
 
     def _block(self, block: Block) -> str:
-        if isinstance(block, Paragraph):
+        if isinstance(block, Paragraph):  # first, because most blocks are
             return escaped_line_starts(self.inlines(block.inlines))
         if isinstance(block, Heading):
             text = self.inlines(block.inlines, "label").strip()

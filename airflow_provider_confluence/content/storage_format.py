@@ -115,6 +115,8 @@ class _Reader:
 
     def nodes(self, element: _Element) -> list[Node]:
         """Return what the children of an element say, inlines and blocks as they come."""
+        if not len(element):
+            return [element.text] if element.text else []
         if self._depth >= _MAX_DEPTH:
             self.warn("too_deep")
             return [_flat(element)]
@@ -260,6 +262,9 @@ def _add_stray(items: list[ListItem], nodes: list[Node]) -> None:
         items.append(ListItem(blocks))
 
 
+_CELLS = ("td", "th")
+
+
 def _table(reader: _Reader, element: _Element) -> list[Node]:
     rows: list[list[SpanningCell]] = []
     stray: list[Node] = []
@@ -293,13 +298,14 @@ def _row(reader: _Reader, element: _Element, stray: list[Node]) -> list[Spanning
     found: list[SpanningCell] = []
     stray.append(element.text or "")
     for child in element:
-        tag = _tag(child)
-        if tag in ("td", "th"):
+        tag = child.tag if child.tag in _CELLS else _tag(child)
+        if tag in _CELLS:
             columns, rows = span(child.get("colspan"), MAX_COLUMN_SPAN), span(child.get("rowspan"), MAX_ROW_SPAN)
             found.append(SpanningCell(Cell(reader.blocks(child), tag == "th"), columns, rows))
         else:
             stray.extend(_handled(reader, child))
-        stray.append(child.tail or "")
+        if tail := child.tail:
+            stray.append(tail)
     return found
 
 

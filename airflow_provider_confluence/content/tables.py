@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from airflow_provider_confluence.content.model import Block, Cell, Table
 from airflow_provider_confluence.content.plain import block_text
@@ -13,8 +13,7 @@ MAX_COLUMN_SPAN = 100
 MAX_ROW_SPAN = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class SpanningCell:
+class SpanningCell(NamedTuple):
     """A cell as written down, before it takes its place."""
 
     cell: Cell
@@ -24,7 +23,9 @@ class SpanningCell:
 
 def span(value: str | None, most: int) -> int:
     """Return a ``colspan`` or ``rowspan`` as a number from 1 to ``most``; nonsense is 1."""
-    text = (value or "").strip()
+    if value is None:
+        return 1
+    text = value.strip()
     return max(1, min(int(text), most)) if text.isascii() and text.isdigit() and len(text) < 10 else 1
 
 
@@ -33,6 +34,8 @@ def grid(rows: Sequence[Sequence[SpanningCell]]) -> tuple[tuple[Cell, ...], ...]
 
     The empty cells are bounded by the real ones, so that spans cannot blow up a small body.
     """
+    if not any(spanning.columns > 1 or spanning.rows > 1 for row in rows for spanning in row):
+        return tuple(tuple(spanning.cell for spanning in row) for row in rows)
     budget = 50_000 + 4 * sum(len(row) for row in rows)
     covered_until: dict[int, int] = {}
     found = []

@@ -77,7 +77,7 @@ WRAPPERS = [
     *(MACRO.replace("{name}", name).replace("{body}", RICH) for name in ("info", "expand", "column", "excerpt", "details", "strange")),
     "<ac:layout><ac:layout-section><ac:layout-cell>{}</ac:layout-cell></ac:layout-section></ac:layout>",
     "<ac:task-list><ac:task><ac:task-id>1</ac:task-id><ac:task-body>{}</ac:task-body></ac:task></ac:task-list>",
-    "<ac:adf-extension><ac:adf-node><ac:adf-content>{}</ac:adf-content></ac:adf-node><ac:adf-fallback>gone</ac:adf-fallback></ac:adf-extension>",
+    "<ac:adf-extension><ac:adf-node><ac:adf-content>§{}</ac:adf-content></ac:adf-node><ac:adf-fallback>gone</ac:adf-fallback></ac:adf-extension>",
 ]  # fmt: skip
 BLOCK = st.recursive(
     INLINE,
@@ -146,6 +146,9 @@ def test_prose_full_of_metacharacters_reads_back_as_it_was(text: str) -> None:
 
 
 @settings(max_examples=300, deadline=None)
+@example([("a", "\\[")])
+@example([("strong", "\\ ")])
+@example([("", "~"), ("strong", "~1"), ("s", "1")])
 @given(st.lists(st.tuples(st.sampled_from(["", "strong", "em", "s", "code", "a"]), METACHARACTERS), max_size=4))
 def test_styled_runs_read_back_as_they_were(runs: list[tuple[str, str]]) -> None:
     inside = "".join(
