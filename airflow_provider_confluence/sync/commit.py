@@ -57,7 +57,7 @@ def commit(run: RunContext, datasource_id: str, revision: int) -> RunResult:
     journal = Journal(run.storage, datasource_id)
     head = journal.read_head()
     if head is not None and head.revision >= revision:
-        _clean_up(journal, head, keep=3)
+        _clean_up(journal, head, keep=int(head.datasource["keep_runs"]))
         return _reported(journal, head, revision)
     journal.fence(revision)
     plan = journal.read_plan(revision)
