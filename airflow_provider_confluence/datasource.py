@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -18,6 +18,7 @@ from airflow_provider_confluence.errors import DatasourceError
 
 DEFAULT_INTERVAL = "5m"
 DEFAULT_QUEUE = "indexing_documents"
+_NOT_HERE = ("token", "password", "username", "endpoint")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _GO_DURATION = re.compile(r"(?:(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))")
 _UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -44,7 +45,8 @@ class Datasource:
     ``space`` holds space keys. ``queue_name`` names the destination inside the sink. ``max_items_per_run`` bounds the upserts of one run;
     ``max_shards`` how many tasks share them. More than ``max_delete_share`` of a space's items of one type, and over 50, are not removed
     without consent. More than ``max_failure_share`` of a run's items, and over 10, newly failed, make the run red. ``keep_runs`` finished
-    runs stay in the journal.
+    runs stay in the journal. ``airflow`` is Airflow's own side of it, which only the DAG factory reads: any of pool, queue, executor,
+    owner, tags, retries, execution_timeout (a duration) and priority_weight.
     """
 
     id: str
@@ -62,6 +64,7 @@ class Datasource:
     max_delete_share: float = 0.2
     max_failure_share: float = 0.05
     keep_runs: int = 3
+    airflow: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def content_types(self) -> tuple[str, ...]:
@@ -83,6 +86,7 @@ class Datasource:
         value = asdict(self)
         value["space"] = list(self.space)
         value["sink"] = dict(self.sink)
+        value["airflow"] = dict(self.airflow)
         return value
 
     @classmethod
@@ -174,16 +178,15 @@ class _Reader:
             "max_delete_share": self._share,
             "max_failure_share": self._share,
             "keep_runs": self._count,
+            "airflow": self._airflow,
         }
         for key in value:
-            if key in ("token", "password", "username", "endpoint"):
+            if key in _NOT_HERE:
                 self.say(
                     key,
                     "credentials and addresses belong into the connection that conn_id names, never into a Variable",
                 )
-            elif key not in readers:
-                near = difflib.get_close_matches(str(key), readers, n=1)
-                self.say(str(key), f"unknown setting{f'; did you mean {near[0]}?' if near else ''}")
+        self._say_unknown("", [key for key in value if key not in _NOT_HERE], readers)
         settings: dict[str, Any] = {}
         for key, read in readers.items():
             if key in value:
@@ -241,6 +244,41 @@ class _Reader:
             self.say(path, 'expected an object with a type, such as {"type": "local"}')
             return {}
         return dict(value)
+
+    def _airflow(self, path: str, value: Any) -> Mapping[str, Any]:
+        if not isinstance(value, dict):
+            self.say(path, f"expected an object, found {_kind(value)}")
+            return {}
+        readers: dict[str, Callable[[str, Any], Any]] = {
+            "pool": self._text,
+            "queue": self._text,
+            "executor": self._text,
+            "owner": self._text,
+            "tags": self._tags,
+            "retries": self._retries,
+            "execution_timeout": self._interval,
+            "priority_weight": self._count,
+        }
+        self._say_unknown(f"{path}.", value, readers)
+        return {key: read(f"{path}.{key}", value[key]) for key, read in readers.items() if key in value}
+
+    def _tags(self, path: str, value: Any) -> list[str]:
+        if not isinstance(value, list) or not all(isinstance(tag, str) and tag and len(tag) <= 100 for tag in value):
+            self.say(path, "expected a list of texts of up to 100 characters")
+            return []
+        return list(value)
+
+    def _retries(self, path: str, value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            self.say(path, "expected a whole number of at least 0")
+            return 0
+        return value
+
+    def _say_unknown(self, prefix: str, keys: Iterable[Any], readers: Mapping[str, Any]) -> None:
+        for key in keys:
+            if key not in readers:
+                near = difflib.get_close_matches(str(key), readers, n=1)
+                self.say(f"{prefix}{key}", f"unknown setting{f'; did you mean {near[0]}?' if near else ''}")
 
     def _count(self, path: str, value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:

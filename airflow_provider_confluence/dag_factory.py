@@ -1,0 +1,258 @@
+"""One DAG for each datasource.
+
+The whole DAG file of a deployment is::
+
+    from airflow_provider_confluence.dag_factory import build_dags  # builds Airflow DAGs
+
+    globals().update(build_dags())
+
+Building makes no request, reads each of the two Variables once, and gives the same DAGs for the same settings: whatever does not shape a
+DAG is read by the tasks when they run, so that changing it makes no new DAG version.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_confluence.datasource import DEFAULT_INTERVAL, Datasource, parse_duration, read_datasource
+from airflow_provider_confluence.errors import DatasourceError
+from airflow_provider_confluence.operators._deployment import (
+    CONNECTOR_VARIABLE,
+    DATASOURCES_VARIABLE,
+    read_definitions,
+    read_variable,
+)
+
+if TYPE_CHECKING:
+    from airflow.sdk import DAG
+
+__all__ = ["build_dags", "dag_id_of"]
+
+PREFIX = "confluence__"
+MODES = ("auto", "full", "reconcile")
+# Constant, so that the same settings always give the same DAG; with catchup off its value means nothing else.
+_START = datetime(2025, 1, 1, tzinfo=timezone.utc)
+_MINUTES_OF_DAY = 24 * 60
+
+_DOC = """\
+Keeps the index of datasource `{id}` true to Confluence: *list_changes* finds what changed, *extract* and *index* bring each shard of it
+to the sink, *commit* makes it the state from which the next run starts, *verdict* turns the run red when something was missed.
+
+Trigger with `mode` *full* to extract everything again, and with `allow_mass_delete` to consent to deletions that a red run withheld.
+"""
+
+
+def build_dags(
+    variable: str = DATASOURCES_VARIABLE,
+    *,
+    file: str | Path | None = None,
+    datasources: Mapping[str, Any] | None = None,
+    connector_variable: str = CONNECTOR_VARIABLE,
+    default_args: Mapping[str, Any] | None = None,
+    dag_kwargs: Mapping[str, Any] | None = None,
+) -> dict[str, DAG]:
+    """Return a DAG ``confluence__<id>`` for each datasource, by DAG id, to be put into the globals of a DAG file.
+
+    A datasource with a problem keeps its DAG, whose first task fails at once with the message. A missing Variable gives no DAGs. In a
+    task's process only the DAG that is asked for is built. New DAGs are not paused; with ``enabled: false`` a DAG is not scheduled.
+
+    :param variable: the Variable that holds the datasources, as a JSON object by id.
+    :param file: a JSON or YAML file in its place; a relative path begins at the folder of the DAG file.
+    :param datasources: the same as a dictionary, in its place.
+    :param connector_variable: the Variable that holds defaults for all.
+    :param default_args: arguments for all tasks.
+    :param dag_kwargs: arguments for all DAGs.
+    :raises DatasourceError: when the text as a whole cannot be read, saying where: Airflow shows it as an import error.
+    """
+    from airflow.sdk import get_parsing_context
+
+    caller = sys._getframe(1).f_code.co_filename
+    wanted = get_parsing_context().dag_id
+    if file is not None:
+        path = Path(caller).parent / file
+        text, where = _file_text(path), str(path)
+    elif datasources is not None:
+        text, where = json.dumps(dict(datasources)), "datasources"
+    else:
+        text, where = read_variable(variable) or "{}", f"Variable {variable}"
+    in_variable = file is None and datasources is None
+    raw: Mapping[str, Any] = {}
+    found: Mapping[str, Datasource | DatasourceError]
+    try:
+        found = read_definitions(text, where, connector_variable)
+        raw = json.loads(text)
+    except DatasourceError as error:
+        if not in_variable or wanted is None or not wanted.startswith(PREFIX):
+            raise
+        # A run that is under way goes by its plan: a Variable broken since then is for the next list_changes to report.
+        found = {wanted.removeprefix(PREFIX): error}
+    dags: dict[str, DAG] = {}
+    for datasource_id, datasource in sorted(found.items()):
+        dag_id = dag_id_of(datasource_id)
+        if wanted is not None and wanted != dag_id:
+            continue
+        settings = datasource if isinstance(datasource, Datasource) else _stand_in(raw.get(datasource_id))
+        dag = _build(
+            dag_id,
+            datasource_id,
+            settings,
+            source={"variable": variable} if in_variable else {"datasource": raw[datasource_id]},
+            connector_variable=connector_variable,
+            default_args=dict(default_args or {}),
+            dag_kwargs=dict(dag_kwargs or {}),
+        )
+        # Else the DAG's file would be this one: its code tab, and the check for ids given twice, go by the user's file.
+        dag.fileloc = caller
+        dags[dag_id] = dag
+    return dags
+
+
+def dag_id_of(datasource_id: str) -> str:
+    """Return the id of a datasource's DAG; an id that is not allowed (its DAG will say so) gets one that Airflow takes."""
+    if re.fullmatch(r"[A-Za-z0-9_.-]{1,100}", datasource_id):
+        return f"{PREFIX}{datasource_id}"
+    return f"{PREFIX}{re.sub(r'[^A-Za-z0-9_.-]', '_', datasource_id)[:80]}_{_hash(datasource_id):08x}"
+
+
+def _build(
+    dag_id: str,
+    datasource_id: str,
+    settings: Datasource,
+    *,
+    source: Mapping[str, Any],
+    connector_variable: str,
+    default_args: dict[str, Any],
+    dag_kwargs: dict[str, Any],
+) -> DAG:
+    from airflow.sdk import DAG, Param, task_group
+
+    from airflow_provider_confluence.operators.confluence import (
+        ConfluenceCommitOperator,
+        ConfluenceExtractOperator,
+        ConfluenceIndexOperator,
+        ConfluenceListChangesOperator,
+        ConfluenceVerdictOperator,
+    )
+
+    own = dict(settings.airflow)
+    tags = {"confluence", *own.pop("tags", ()), *dag_kwargs.pop("tags", ())}
+    if "execution_timeout" in own:
+        own["execution_timeout"] = parse_duration(own["execution_timeout"])
+    # The verdict judges and does not work: neither another number of tries nor more time would change it.
+    judging = {name: value for name, value in own.items() if name not in ("retries", "execution_timeout")}
+    slug = dag_id.removeprefix(PREFIX)
+    arguments: dict[str, Any] = {
+        "schedule": _schedule(datasource_id, settings),
+        "start_date": _START,
+        "catchup": False,
+        "max_active_runs": 1,
+        "dagrun_timeout": timedelta(hours=24),
+        "is_paused_upon_creation": False,
+        # A backfill has a limit of its own and would run several of these at once.
+        "allowed_run_types": ["scheduled", "manual", "operator_triggered", "asset_triggered", "asset_materialization"],
+        "doc_md": _DOC.format(id=slug),
+        "params": {
+            "mode": Param("auto", type="string", enum=list(MODES), description="full extracts everything again"),
+            "allow_mass_delete": Param(
+                None,
+                type=["null", "integer"],
+                minimum=1,
+                description="the revision that the message of a red run names: its withheld deletions go ahead",
+            ),
+        },
+        "tags": sorted(tags),
+        "default_args": default_args,
+    }
+    with DAG(dag_id, **{**arguments, **dag_kwargs}) as dag:
+        list_changes = ConfluenceListChangesOperator(
+            task_id="list_changes",
+            datasource_id=datasource_id,
+            mode="{{ params.mode }}",
+            allow_mass_delete="{{ params.allow_mass_delete or '' }}",
+            connector_variable=connector_variable,
+            **source,
+            **own,
+        )
+
+        @task_group(group_id="shards")
+        def shards(reference: Any) -> None:
+            extract = ConfluenceExtractOperator(task_id="extract", reference=reference, **own)
+            extract >> ConfluenceIndexOperator(task_id="index", reference=reference, **own)
+
+        commit = ConfluenceCommitOperator(task_id="commit", datasource_id=slug, **own)
+        verdict = ConfluenceVerdictOperator(task_id="verdict", **judging)
+        list_changes >> shards.expand(reference=list_changes.output) >> commit >> verdict
+    return dag
+
+
+def _schedule(datasource_id: str, settings: Datasource) -> Any:
+    """Return the timetable: where a cron can say the interval, one with an offset of the datasource's own, so that many spread."""
+    from airflow.sdk import CronTriggerTimetable, DeltaTriggerTimetable
+
+    if not settings.enabled:
+        return None
+    interval = parse_duration(settings.interval)
+    cron = _cron(interval, _hash(datasource_id))
+    return CronTriggerTimetable(cron, timezone="UTC") if cron else DeltaTriggerTimetable(interval)
+
+
+def _cron(interval: timedelta, spread: int) -> str | None:
+    """Return the cron expression of an interval, or ``None`` where there is no single one (30 seconds, 7 minutes, 90 minutes)."""
+    minutes, rest = divmod(interval, timedelta(minutes=1))
+    if rest or not minutes or _MINUTES_OF_DAY % minutes:
+        return None
+    offset = spread % minutes
+    if minutes == 1:
+        return "* * * * *"
+    if 60 % minutes == 0:
+        return f"{offset}-59/{minutes} * * * *" if minutes < 60 else f"{offset} * * * *"
+    if minutes % 60:
+        return None
+    hours = minutes // 60
+    hour = f"{offset // 60}-23/{hours}" if hours < 24 else str(offset // 60)
+    return f"{offset % 60} {hour} * * *"
+
+
+def _stand_in(entry: object) -> Datasource:
+    """Return settings for the DAG of a datasource that cannot be read: its own switch and interval where these can."""
+    given = entry if isinstance(entry, Mapping) else {}
+    kept = {key: given[key] for key in ("enabled", "interval") if key in given}
+    for settings in (
+        kept,
+        {"enabled": kept.get("enabled", True)},
+        {"interval": kept.get("interval", DEFAULT_INTERVAL)},
+        {},
+    ):
+        try:
+            return read_datasource("stand-in", {"space": ["-"], **settings})
+        except DatasourceError:
+            continue
+    raise AssertionError("the defaults are no datasource")
+
+
+def _file_text(path: Path) -> str:
+    """Return a definitions file as JSON text."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasourceError([f"{path}: cannot be read ({error})"]) from error
+    if path.suffix not in (".yaml", ".yml"):
+        return text
+    import yaml  # type: ignore[import-untyped,unused-ignore]
+
+    try:
+        return json.dumps(yaml.safe_load(text))
+    except (yaml.YAMLError, TypeError) as error:
+        raise DatasourceError([f"{path}: this is not YAML that JSON could say ({error})"]) from error
+
+
+def _hash(text: str) -> int:
+    # Python's own hash differs from process to process.
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")

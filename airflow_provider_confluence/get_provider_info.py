@@ -1,0 +1,107 @@
+"""What Airflow asks a provider about itself. Imports nothing: Airflow calls this in every process."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def get_provider_info() -> dict[str, Any]:
+    """Return the provider's description, its connection type with the form as data, and its configuration section."""
+    integration = "Confluence"
+    return {
+        "package-name": "airflow-provider-confluence",
+        "name": "Confluence",
+        "description": "Keeps search indexes true to `Confluence <https://www.atlassian.com/software/confluence>`__.",
+        "integrations": [
+            {
+                "integration-name": integration,
+                "external-doc-url": "https://www.atlassian.com/software/confluence",
+                "tags": ["software"],
+            }
+        ],
+        "hooks": [
+            {"integration-name": integration, "python-modules": ["airflow_provider_confluence.hooks.confluence"]}
+        ],
+        "operators": [
+            {"integration-name": integration, "python-modules": ["airflow_provider_confluence.operators.confluence"]}
+        ],
+        "connection-types": [
+            {
+                "connection-type": "confluence",
+                "hook-class-name": "airflow_provider_confluence.hooks.confluence.ConfluenceHook",
+                "hook-name": "Confluence",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["schema", "port"],
+                    "relabeling": {
+                        "host": "Base URL",
+                        "login": "Account e-mail or user name",
+                        "password": "API token or personal access token",
+                    },
+                    "placeholders": {
+                        "host": "https://site.atlassian.net/wiki or https://wiki.example.com",
+                        "login": "empty for a personal access token (Data Center)",
+                    },
+                },
+                "conn-fields": _connection_fields(),
+            }
+        ],
+        "config": {"confluence": {"description": "Where the provider keeps its state.", "options": _options()}},
+    }
+
+
+def _connection_fields() -> dict[str, Any]:
+    def field(label: str, description: str, **schema: Any) -> dict[str, Any]:
+        # A type that takes null is what makes a field optional in the form.
+        return {"label": label, "description": description, "schema": {"type": ["string", "null"], **schema}}
+
+    return {
+        "deployment": field(
+            "Deployment",
+            "The edition; auto finds out, at the cost of a request or two where the URL does not show it.",
+            enum=["auto", "cloud", "datacenter"],
+            default="auto",
+        ),
+        "cloud_id": field(
+            "Cloud id",
+            "For a scoped API token, which works only through Atlassian's gateway; it is at https://<site>.atlassian.net/_edge/tenant_info.",
+        ),
+        "verify_ssl": field("Verify TLS", "Verify the server's certificate.", type=["boolean", "null"], default=True),
+        "ca_bundle": field("CA bundle", "Path on the workers to the certificates of your own authority."),
+        "proxy": field("Proxy", "URL of an http or https proxy; the environment's proxy settings are not used."),
+        "timeout": field("Time-out", "Seconds to wait for an answer.", type=["integer", "null"], minimum=1, default=60),
+        "max_in_flight": field(
+            "Requests in flight", "At a time, at most (Cloud 8, Data Center 4).", type=["integer", "null"], minimum=1
+        ),
+        "requests_per_second": field(
+            "Requests per second", "At most (Cloud 20, Data Center as it says).", type=["number", "null"], minimum=0.01
+        ),
+        "allowed_datasources": field(
+            "Allowed datasources", "Patterns of datasource ids that may use this connection, with commas between."
+        ),
+        "allowed_spaces": field(
+            "Allowed spaces", "Patterns of space keys that may be read over this connection, with commas between."
+        ),
+    }
+
+
+def _options() -> dict[str, Any]:
+    def option(description: str, *, example: str | None, default: str | None = None) -> dict[str, Any]:
+        return {
+            "description": description,
+            "version_added": "0.1.0",
+            "type": "string",
+            "example": example,
+            "default": default,
+        }
+
+    return {
+        "storage_path": option(
+            "Where plans, staged documents and the record of what is indexed are kept: a folder, or an object store's address "
+            "(``s3://conn_id@bucket/prefix``) where workers share no disk. By default the folder ``confluence`` in AIRFLOW_HOME.",
+            example="s3://aws_default@my-bucket/confluence",
+        ),
+        "allowed_paths": option(
+            "Folders, with commas between, that a datasource's sink may name; below the storage folder it may always write.",
+            example="/srv/search,/srv/export",
+        ),
+    }

@@ -1,0 +1,290 @@
+"""Access to Confluence through an Airflow connection of type *confluence*."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote, quote_plus
+
+from airflow.sdk import BaseHook
+
+from airflow_provider_confluence.errors import AccessDeniedError, ConfigurationError, ConfluenceProviderError
+
+if TYPE_CHECKING:
+    from airflow.sdk import Connection
+    from atlassian.rest_client import AtlassianRestAPI
+
+    from airflow_provider_confluence.confluence.client import ConfluenceClient, ConnectionSettings
+    from airflow_provider_confluence.confluence.cloud import CloudClient
+    from airflow_provider_confluence.confluence.events import Observer
+    from airflow_provider_confluence.datasource import Datasource
+
+GATEWAY = "https://api.atlassian.com/ex/confluence"
+
+
+class ConfluenceHook(BaseHook):
+    """Lends a client of Confluence, Cloud or Data Center. Nothing is read or asked before it is needed.
+
+    The connection's host is the base URL, its login the account's e-mail address (Cloud) or user name (Data Center), its password the API
+    token or password; without a login the password is a personal access token. The extras are read by name: ``deployment``, ``cloud_id``,
+    ``verify_ssl``, ``ca_bundle``, ``proxy``, ``timeout``, ``max_in_flight``, ``requests_per_second``, ``allowed_datasources``,
+    ``allowed_spaces``; any other is reported and never passed on.
+
+    :param confluence_conn_id: the connection.
+    """
+
+    conn_name_attr = "confluence_conn_id"
+    default_conn_name = "confluence_default"
+    conn_type = "confluence"
+    hook_name = "Confluence"
+
+    def __init__(self, confluence_conn_id: str = default_conn_name) -> None:
+        super().__init__()
+        self.confluence_conn_id = confluence_conn_id
+        self._connection: Connection | None = None
+        self._client: ConfluenceClient | None = None
+
+    # ---------------------------------------------------------------- what the hook lends
+    def get_conn(self) -> AtlassianRestAPI:
+        """Return atlassian-python-api's connection object, configured: for what the typed client does not offer.
+
+        It is the library's own object over our session, so it is neither paced nor retried; :attr:`client` is.
+        """
+        return cast("CloudClient", self.client).transport.rest_api
+
+    @property
+    def client(self) -> ConfluenceClient:
+        """The typed client, made at the first use; :meth:`close` closes it. Cost: none, or 1 to 2 requests to find the edition."""
+        if self._client is None:
+            self._client = self.open_client()
+        return self._client
+
+    def close(self) -> None:
+        """Close the client; safe to repeat."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+
+    def open_client(
+        self, *, shares: int = 1, patience_seconds: float = 120.0, observer: Observer | None = None
+    ) -> ConfluenceClient:
+        """Return a client of the caller's own, which the caller closes.
+
+        :param shares: among how many processes the connection's limits are divided.
+        :param patience_seconds: how long a request waits for a pause that Confluence asks for.
+        """
+        from airflow_provider_confluence.confluence.client import connect
+        from airflow_provider_confluence.confluence.gate import DEFAULT_IN_FLIGHT, DEFAULT_PER_SECOND
+
+        settings = self.settings
+        client = connect(settings, observer=observer, patience_seconds=patience_seconds)
+        if shares <= 1:
+            return client
+        # What there is to divide hangs on the edition, which may have taken a request to find.
+        per_second = settings.requests_per_second or DEFAULT_PER_SECOND[client.edition]
+        divided = replace(
+            settings,
+            deployment=client.edition,
+            max_in_flight=max(1, (settings.max_in_flight or DEFAULT_IN_FLIGHT[client.edition]) // shares),
+            requests_per_second=per_second / shares if per_second else None,
+        )
+        client.close()
+        return connect(divided, observer=observer, patience_seconds=patience_seconds)
+
+    def check_allowed(self, datasource: Datasource) -> None:
+        """Return when the connection may serve a datasource, by its ``allowed_datasources`` and ``allowed_spaces``.
+
+        Who may edit Variables need not be trusted with every space that this connection's account can read.
+
+        :raises AccessDeniedError: naming what is not allowed.
+        """
+        extras = _Extras(self.confluence_conn_id, self.connection.extra_dejson)
+        datasources, spaces = extras.globs("allowed_datasources"), extras.globs("allowed_spaces")
+        if datasources is not None and not _matches(datasource.id, datasources):
+            raise AccessDeniedError(
+                f"connection {self.confluence_conn_id} does not serve datasource {datasource.id}; its extra allowed_datasources "
+                f"is {', '.join(datasources) or 'empty'}"
+            )
+        refused = [key for key in datasource.space if spaces is not None and not _matches(key, spaces)]
+        if spaces is not None and refused:
+            raise AccessDeniedError(
+                f"connection {self.confluence_conn_id} does not serve space {', '.join(refused)} of datasource {datasource.id}; "
+                f"its extra allowed_spaces is {', '.join(spaces) or 'empty'}"
+            )
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Return whether Confluence takes the credential, and a sentence that says so. Cost: 1 to 3 requests."""
+        try:
+            identity = self.client.identity()
+            edition = "Cloud" if self.client.edition == "cloud" else "Data Center"
+            who = "without a credential" if identity.anonymous else f"as {identity.display_name}"
+            return True, f"Connected to Confluence {edition} at {self.client.site} {who}"
+        except ConfluenceProviderError as error:
+            return False, str(error)
+        finally:
+            self.close()
+
+    # ---------------------------------------------------------------- the connection
+    @property
+    def connection(self) -> Connection:
+        """The Airflow connection, looked up once. :raises ConfigurationError: where there is none, or it is of another type."""
+        if self._connection is None:
+            from airflow.sdk.exceptions import AirflowNotFoundException
+
+            try:
+                connection = self.get_connection(self.confluence_conn_id)
+            except AirflowNotFoundException as error:
+                raise ConfigurationError(
+                    f"there is no connection {self.confluence_conn_id}; make one of type Confluence"
+                ) from error
+            if connection.conn_type != self.conn_type:
+                raise ConfigurationError(
+                    f"connection {self.confluence_conn_id} is of type {connection.conn_type!r}; it must be of type {self.conn_type!r}"
+                )
+            self._connection = connection
+        return self._connection
+
+    @property
+    def settings(self) -> ConnectionSettings:
+        """The connection as the core wants it. :raises ConfigurationError: naming the field that is wrong."""
+        from airflow_provider_confluence.confluence.client import ConnectionSettings
+
+        connection = self.connection
+        extras = _Extras(self.confluence_conn_id, connection.extra_dejson)
+        unknown = sorted(set(connection.extra_dejson) - _Extras.KNOWN)
+        if unknown:
+            self.log.warning(
+                "connection %s: extras not known and ignored: %s", self.confluence_conn_id, ", ".join(unknown)
+            )
+        username, token = (connection.login or "").strip(), (connection.password or "").strip()
+        _mask_derived(username, token)
+        cloud_id = extras.text("cloud_id")
+        settings = ConnectionSettings(
+            endpoint=f"{GATEWAY}/{quote(cloud_id, safe='')}/wiki" if cloud_id else self._endpoint(connection),
+            username=username or None,
+            token=token or None,
+            deployment=cast(Any, "cloud" if cloud_id else extras.text("deployment") or "auto"),
+            verify_ssl=extras.flag("verify_ssl", default=True),
+            ca_bundle=extras.text("ca_bundle"),
+            proxy=extras.text("proxy"),
+            max_in_flight=extras.whole_number("max_in_flight"),
+            requests_per_second=extras.number("requests_per_second"),
+        )
+        timeout = extras.number("timeout")
+        if not settings.verify_ssl:
+            self.log.warning(
+                "connection %s: the certificate of the server is not verified (verify_ssl is off)",
+                self.confluence_conn_id,
+            )
+        return settings if timeout is None else replace(settings, timeout_seconds=timeout)
+
+    def _endpoint(self, connection: Connection) -> str:
+        host = (connection.host or "").strip()
+        if not host:
+            raise ConfigurationError(
+                f"connection {self.confluence_conn_id}: the host is empty; put the base URL there, such as "
+                "https://site.atlassian.net/wiki"
+            )
+        if "://" in host:
+            return host
+        # A connection written as a URI (confluence://login:token@host:port/path) comes in parts.
+        port = f":{connection.port}" if connection.port else ""
+        path = f"/{connection.schema}" if connection.schema else ""
+        return f"https://{host}{port}{path}"
+
+
+class _Extras:
+    """Reads the extras of a connection by name; in a connection written as a URI they are all texts."""
+
+    KNOWN = frozenset(
+        (
+            "deployment",
+            "cloud_id",
+            "verify_ssl",
+            "ca_bundle",
+            "proxy",
+            "timeout",
+            "max_in_flight",
+            "requests_per_second",
+            "allowed_datasources",
+            "allowed_spaces",
+        )
+    )
+
+    def __init__(self, conn_id: str, extras: Mapping[str, Any]) -> None:
+        self._conn_id = conn_id
+        self._extras = extras
+
+    def _given(self, name: str) -> Any:
+        value = self._extras.get(name)
+        return None if value == "" else value
+
+    def _wrong(self, name: str, expected: str) -> ConfigurationError:
+        return ConfigurationError(f"connection {self._conn_id}: extra {name} must be {expected}")
+
+    def text(self, name: str) -> str | None:
+        value = self._given(name)
+        if value is not None and not isinstance(value, str):
+            raise self._wrong(name, "a text")
+        return value.strip() or None if value else None
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        value = self._given(name)
+        if value is None:
+            return default
+        known = {True: True, False: False, "true": True, "false": False, "1": True, "0": False}
+        value = value.strip().lower() if isinstance(value, str) else value
+        if not isinstance(value, (bool, str)) or value not in known:
+            raise self._wrong(name, "true or false")
+        return known[value]
+
+    def number(self, name: str) -> float | None:
+        return self._number(name, float, "a number")
+
+    def whole_number(self, name: str) -> int | None:
+        value = self._number(name, float, "a whole number")
+        if value is not None and value != int(value):
+            raise self._wrong(name, "a whole number")
+        return None if value is None else int(value)
+
+    def _number(self, name: str, convert: Callable[[Any], float], expected: str) -> float | None:
+        value = self._given(name)
+        if value is None:
+            return None
+        try:
+            if isinstance(value, bool):
+                raise ValueError
+            found = convert(value)
+        except (TypeError, ValueError):
+            raise self._wrong(name, expected) from None
+        if not 0 < found < 1e9:
+            raise self._wrong(name, f"{expected} above 0")
+        return found
+
+    def globs(self, name: str) -> tuple[str, ...] | None:
+        value = self._given(name)
+        if value is None:
+            return None
+        if isinstance(value, str):
+            value = value.replace(",", " ").split()
+        if not isinstance(value, list) or not all(isinstance(glob, str) for glob in value):
+            raise self._wrong(name, 'a list of patterns, such as ["DOCS", "TEAM*"]')
+        return tuple(value)
+
+
+def _matches(name: str, globs: Sequence[str]) -> bool:
+    return any(fnmatchcase(name, glob) for glob in globs)
+
+
+def _mask_derived(username: str, token: str) -> None:
+    """Mask what the token looks like on its way; Airflow masks only the password itself."""
+    from airflow.sdk.log import mask_secret
+
+    if not token:
+        return
+    pair = base64.b64encode(f"{username}:{token}".encode()).decode("ascii")
+    for form in {token, pair, quote(token), quote(token, safe=""), quote_plus(token), quote(pair, safe="")}:
+        mask_secret(form)

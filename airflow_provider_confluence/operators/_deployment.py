@@ -1,0 +1,156 @@
+"""What this Airflow deployment says: the Variables that define datasources, and where state and indexes lie.
+
+The operators and the DAG factory read these in the same way; everything else of the package is told.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from airflow_provider_confluence.datasource import Datasource, read_datasources
+from airflow_provider_confluence.errors import ConfigurationError, DatasourceError
+
+if TYPE_CHECKING:
+    from airflow_provider_confluence.sinks.base import Sink
+    from airflow_provider_confluence.sync.storage import Storage
+
+DATASOURCES_VARIABLE = "confluence_datasources"
+CONNECTOR_VARIABLE = "confluence_connector"
+_CONNECTOR_SETTINGS = ("enabled", "interval", "queue")
+
+
+# ------------------------------------------------------------------------------------------ Variables
+def read_variable(name: str) -> str | None:
+    """Return the text of a Variable, or ``None`` where there is none. One look-up."""
+    from airflow.sdk import Variable
+
+    text = Variable.get(name, default=None)
+    return None if text is None else str(text)
+
+
+def read_definitions(text: str, where: str, connector_variable: str) -> dict[str, Datasource | DatasourceError]:
+    """Return every datasource of a JSON text, a broken one as its error, with the connector block's defaults. One look-up, for that block.
+
+    A connector block that cannot be read makes every datasource a broken one, so that none vanishes because of it.
+
+    :param where: what the text is called in messages.
+    :raises DatasourceError: when the text as a whole cannot be read.
+    """
+    try:
+        connector: Mapping[str, Any] | DatasourceError = _connector(connector_variable)
+    except DatasourceError as error:
+        connector = error
+    try:
+        if isinstance(connector, DatasourceError):
+            return dict.fromkeys(read_datasources(text), connector)
+        return read_datasources(text, connector=connector)
+    except DatasourceError as error:
+        raise DatasourceError([f"{where}: {problem}" for problem in error.problems]) from error
+
+
+def find_datasource(
+    datasource_id: str, definition: Mapping[str, Any] | None, *, variable: str, connector_variable: str
+) -> Datasource:
+    """Return one datasource: what the DAG's author gave, else what the Variable says.
+
+    :raises ConfigurationError: where it is not there, or is broken.
+    """
+    if definition is not None:
+        text, where = json.dumps({datasource_id: definition}), "datasource"
+    else:
+        stored = read_variable(variable)
+        if stored is None:
+            raise ConfigurationError(f"there is no Variable {variable}, so there is no datasource {datasource_id}")
+        text, where = stored, f"Variable {variable}"
+    found = read_definitions(text, where, connector_variable).get(datasource_id)
+    if found is None:
+        raise ConfigurationError(f"there is no datasource {datasource_id} in the {where}")
+    if isinstance(found, DatasourceError):
+        raise found
+    return found
+
+
+def _connector(variable: str) -> Mapping[str, Any]:
+    text = read_variable(variable)
+    if text is None:
+        return {}
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise DatasourceError(
+            [f"Variable {variable}: line {error.lineno}, column {error.colno}: this is not JSON ({error.msg})"]
+        ) from error
+    if not isinstance(value, dict):
+        raise DatasourceError([f"Variable {variable}: expected an object"])
+    unknown = sorted(set(value) - set(_CONNECTOR_SETTINGS))
+    if unknown:
+        raise DatasourceError(
+            [
+                f"Variable {variable}: {key}: unknown setting; it takes {', '.join(_CONNECTOR_SETTINGS)}"
+                for key in unknown
+            ]
+        )
+    return value
+
+
+# ------------------------------------------------------------------------------------------ storage
+def storage() -> Storage:
+    """Return the storage that ``[confluence] storage_path`` names."""
+    from airflow_provider_confluence.sync.storage import Storage
+
+    path = _storage_path()
+    if "://" not in path:
+        return Storage(Path(path).expanduser())
+    from airflow.sdk import ObjectStoragePath
+
+    try:
+        base = ObjectStoragePath(path)
+        base.fs  # noqa: B018 - looks the file system up, which is where a missing package or connection shows
+    except (ImportError, ValueError) as error:
+        raise ConfigurationError(
+            f"[confluence] storage_path: {_without_user(path)} cannot be used ({error}); install the provider package for it"
+        ) from error
+    return Storage(cast(Any, base))  # a UPath in all but its declared type
+
+
+def make_sink(datasource: Datasource) -> Sink:
+    """Return the datasource's sink, not opened yet; it may write below the storage folder and ``[confluence] allowed_paths``."""
+    from airflow_provider_confluence.sinks.registry import make_sink as make
+
+    return make(datasource.sink, datasource.queue_name, storage=index_folder(), allowed_paths=_allowed_paths())
+
+
+def index_folder() -> Path:
+    """Return the folder of local indexes: below the storage where that is a folder, else in AIRFLOW_HOME."""
+    path = _storage_path()
+    if path.startswith("file://"):
+        path = path.removeprefix("file://")
+    return (_home() if "://" in path else Path(path).expanduser()) / "index"
+
+
+def _storage_path() -> str:
+    return _option("storage_path") or str(_home())
+
+
+def _home() -> Path:
+    # As Airflow itself finds it.
+    return Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "confluence"
+
+
+def _allowed_paths() -> tuple[Path, ...]:
+    return tuple(Path(part.strip()).expanduser() for part in _option("allowed_paths").split(",") if part.strip())
+
+
+def _option(name: str) -> str:
+    from airflow.sdk.configuration import conf
+
+    return (conf.get("confluence", name, fallback=None) or "").strip()
+
+
+def _without_user(path: str) -> str:
+    scheme, _, rest = path.partition("://")
+    return f"{scheme}://{rest.rpartition('@')[2]}"

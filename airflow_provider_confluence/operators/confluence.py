@@ -1,0 +1,393 @@
+"""The four steps of a run and its verdict, each as an operator. The work is done by :mod:`airflow_provider_confluence.sync`.
+
+Wired as the DAG factory does it: ``list_changes >> [extract >> index] × shards >> commit >> verdict``, where the middle is a task group
+mapped over the output of ``list_changes`` and ``commit`` runs whatever became of it. ``dags/example_confluence_own_dag.py`` shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from airflow.sdk import Asset, AssetAlias, BaseOperator, TriggerRule
+
+from airflow_provider_confluence.operators._deployment import CONNECTOR_VARIABLE, DATASOURCES_VARIABLE
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_confluence.confluence.client import ConfluenceClient
+    from airflow_provider_confluence.datasource import Datasource
+    from airflow_provider_confluence.sync.commit import RunResult
+    from airflow_provider_confluence.sync.context import RunContext
+
+__all__ = [
+    "ConfluenceCommitOperator",
+    "ConfluenceExtractOperator",
+    "ConfluenceIndexOperator",
+    "ConfluenceListChangesOperator",
+    "ConfluenceVerdictOperator",
+    "asset_of",
+]
+
+PLAN_KEY = "plan"
+COUNTS_KEY = "counts"
+SUPERSEDED_KEY = "superseded"
+_MIRROR_BYTES = 32 * 1024
+_MIRROR_RUNS = 20
+_MESSAGE_CHARS = 300
+_UNSET: Any = object()
+
+
+def asset_of(datasource_id: str) -> Asset:
+    """Return the asset that stands for a datasource's index: the same for ever, because its state hangs on name and URI."""
+    uri = f"confluence://datasource/{datasource_id}"
+    return Asset(name=uri, uri=uri)
+
+
+class _ConfluenceOperator(BaseOperator):
+    """What the steps have in common: retries, time limit, stopping, the translation of errors.
+
+    The retries are 3, after 1, 2 and 4 minutes, at most 15; ``default_args`` and arguments come before that.
+    """
+
+    time_limit: ClassVar[timedelta]
+    ui_color = "#deebff"
+
+    def __init__(
+        self,
+        *,
+        retries: int = 3,
+        retry_delay: timedelta | float = timedelta(minutes=1),
+        retry_exponential_backoff: float = 2,
+        max_retry_delay: timedelta | float | None = timedelta(minutes=15),
+        execution_timeout: timedelta | None = _UNSET,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(
+            retries=retries,
+            retry_delay=retry_delay,
+            retry_exponential_backoff=retry_exponential_backoff,
+            max_retry_delay=max_retry_delay,
+            execution_timeout=self.time_limit if execution_timeout is _UNSET else execution_timeout,
+            **kwargs,
+        )
+
+    def execute(self, context: Context) -> Any:
+        """Do the step."""
+        from airflow_provider_confluence.operators._translation import translated
+
+        self._is_running = True
+        try:
+            with translated(context):
+                return self._step(context)
+        finally:
+            self._is_running = False
+
+    def on_kill(self) -> None:
+        """Stop: leaving the step ends its threads; what is staged or has a receipt is kept for the next try or run."""
+        # Airflow calls this from the handler of SIGTERM, inside the main thread, and does not end the task itself; a SIGKILL follows
+        # within seconds. After a time-out it is called too, when the step has been left already.
+        if getattr(self, "_is_running", False):
+            raise SystemExit("the task was asked to stop; what was done so far is kept")
+
+    def _step(self, context: Context) -> Any:
+        raise NotImplementedError
+
+    def _run_context(
+        self, context: Context, *, conn_id: str | None = None, shares: int = 1, patience_seconds: float = 120.0
+    ) -> RunContext:
+        from airflow_provider_confluence.hooks.confluence import ConfluenceHook
+        from airflow_provider_confluence.operators import _deployment as deployment
+        from airflow_provider_confluence.operators._progress import Progress
+        from airflow_provider_confluence.sync.context import RunContext
+
+        progress = Progress(self.log, context)
+
+        def connect(datasource: Datasource) -> ConfluenceClient:
+            hook = ConfluenceHook(conn_id or datasource.conn_id)
+            hook.check_allowed(datasource)
+            return hook.open_client(shares=shares, patience_seconds=patience_seconds, observer=progress.request)
+
+        return RunContext(
+            storage=deployment.storage(), connect=connect, make_sink=deployment.make_sink, observer=progress.step
+        )
+
+
+class ConfluenceListChangesOperator(_ConfluenceOperator):
+    """Find out what changed in Confluence since the last commit and write it down as a plan.
+
+    Returns one reference for each shard of the plan, to map the next steps over; none when nothing changed. XCom ``counts`` holds what was
+    listed and planned, XCom ``plan`` what :class:`ConfluenceCommitOperator` needs.
+
+    :param datasource_id: the datasource, read from the Variable when the task runs. Not templated.
+    :param datasource: instead, the datasource itself, as the Variable would hold it: for DAG authors. Give ``datasource_id`` with it.
+    :param mode: ``auto``, ``full`` or ``reconcile`` (templated).
+    :param allow_mass_delete: the revision whose withheld deletions may go ahead; empty for none (templated).
+    :param confluence_conn_id: a connection in place of the datasource's own (templated).
+    :param variable: the Variable of the datasources.
+    :param connector_variable: the Variable of their defaults.
+    :param patience_seconds: how long a request sits out a pause before the task gives its slot back until the pause is over.
+    """
+
+    template_fields: Sequence[str] = ("mode", "allow_mass_delete", "confluence_conn_id")
+    time_limit = timedelta(hours=1)
+
+    def __init__(
+        self,
+        *,
+        datasource_id: str,
+        datasource: Mapping[str, Any] | None = None,
+        mode: str = "auto",
+        allow_mass_delete: int | str | None = None,
+        confluence_conn_id: str | None = None,
+        variable: str = DATASOURCES_VARIABLE,
+        connector_variable: str = CONNECTOR_VARIABLE,
+        patience_seconds: float = 120.0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.datasource_id = datasource_id
+        self.datasource = datasource
+        self.mode = mode
+        self.allow_mass_delete = allow_mass_delete
+        self.confluence_conn_id = confluence_conn_id
+        self.variable = variable
+        self.connector_variable = connector_variable
+        self.patience_seconds = patience_seconds
+
+    def _step(self, context: Context) -> list[dict[str, Any]]:
+        from airflow_provider_confluence.errors import SupersededError
+        from airflow_provider_confluence.sync.list_changes import list_changes
+
+        datasource = self._read_datasource()
+        run = self._run_context(context, patience_seconds=self.patience_seconds)
+        ti = context["ti"]
+        try:
+            plan = list_changes(run, datasource, mode=self.mode, allow_mass_delete=self._consent())
+        except SupersededError as error:
+            # The commit runs whatever happens here, and must tell this from a failure.
+            ti.xcom_push(SUPERSEDED_KEY, {"newer": error.newer, "message": str(error)})
+            raise
+        reference = {"datasource_id": plan.datasource_id, "revision": plan.revision, "shards": plan.shards}
+        ti.xcom_push(PLAN_KEY, reference)
+        ti.xcom_push(COUNTS_KEY, dict(plan.counts))
+        return [{**reference, "shard": shard} for shard in range(plan.shards)]
+
+    def _read_datasource(self) -> Datasource:
+        from airflow_provider_confluence.operators._deployment import find_datasource
+
+        found = find_datasource(
+            self.datasource_id, self.datasource, variable=self.variable, connector_variable=self.connector_variable
+        )
+        return replace(found, conn_id=self.confluence_conn_id) if self.confluence_conn_id else found
+
+    def _consent(self) -> int | None:
+        from airflow_provider_confluence.errors import ConfigurationError
+
+        given = self.allow_mass_delete
+        if given is None or (isinstance(given, str) and given.strip() in ("", "None")):
+            return None
+        try:
+            return int(given)
+        except ValueError as error:
+            raise ConfigurationError(
+                f"allow_mass_delete is {given!r}; it must be the revision that the message of the red run names"
+            ) from error
+
+
+class _ShardOperator(_ConfluenceOperator):
+    """A step over one shard.
+
+    :param reference: one of the references that :class:`ConfluenceListChangesOperator` returns (templated).
+    """
+
+    template_fields: Sequence[str] = ("reference",)
+    time_limit = timedelta(hours=2)
+
+    def __init__(self, *, reference: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.reference = reference
+
+
+class ConfluenceExtractOperator(_ShardOperator):
+    """Fetch and convert the documents of one shard, and stage them. A retry fetches only what is not staged yet.
+
+    :param reference: one of the references that :class:`ConfluenceListChangesOperator` returns (templated).
+    :param patience_seconds: how long a request sits out a pause before the task gives its slot back until the pause is over.
+    """
+
+    def __init__(self, *, reference: Any, patience_seconds: float = 120.0, **kwargs: Any) -> None:
+        super().__init__(reference=reference, **kwargs)
+        self.patience_seconds = patience_seconds
+
+    def _step(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_confluence.sync.extract import extract
+
+        to_do = self.reference
+        run = self._run_context(context, shares=to_do["shards"], patience_seconds=self.patience_seconds)
+        counts = asdict(extract(run, to_do["datasource_id"], to_do["revision"], to_do["shard"]))
+        self.log.info("extracted shard %s: %s", to_do["shard"], counts)
+        return counts
+
+
+class ConfluenceIndexOperator(_ShardOperator):
+    """Write the staged documents of one shard to the sink, with a receipt for each. Writing again is harmless.
+
+    :param reference: one of the references that :class:`ConfluenceListChangesOperator` returns (templated).
+    """
+
+    def _step(self, context: Context) -> dict[str, Any]:
+        from airflow_provider_confluence.sync.index import index
+
+        to_do = self.reference
+        run = self._run_context(context)
+        counts = asdict(index(run, to_do["datasource_id"], to_do["revision"], to_do["shard"]))
+        self.log.info("indexed shard %s: %s", to_do["shard"], counts)
+        return counts
+
+
+class ConfluenceCommitOperator(_ConfluenceOperator):
+    """Make what the receipts say the state from which the next run starts.
+
+    It runs whatever became of the shards and succeeds even when some failed; whether the run was clean is for
+    :class:`ConfluenceVerdictOperator` to say. Its XCom is what the run came to. When the index changed, it adds an event to the asset of
+    the datasource, with the counts; the asset's state store shows counts, recent runs and failures.
+
+    :param datasource_id: the datasource. Not templated.
+    :param list_changes_task_id: the task whose plan is committed.
+    :param verdict_task_id: the task to skip, without a worker, when the run was clean; ``None`` skips none.
+    """
+
+    time_limit = timedelta(minutes=30)
+
+    def __init__(
+        self,
+        *,
+        datasource_id: str,
+        list_changes_task_id: str = "list_changes",
+        verdict_task_id: str | None = "verdict",
+        trigger_rule: str = TriggerRule.ALL_DONE,
+        **kwargs: Any,
+    ) -> None:
+        self._asset = asset_of(datasource_id)
+        self._alias = AssetAlias(name=f"confluence-{datasource_id}")
+        # The inlet keeps the asset, and so its state, alive; as an outlet it would get an event with every success.
+        kwargs.setdefault("inlets", [self._asset])
+        kwargs.setdefault("outlets", [self._alias])
+        super().__init__(trigger_rule=trigger_rule, **kwargs)
+        self.datasource_id = datasource_id
+        self.list_changes_task_id = list_changes_task_id
+        self.verdict_task_id = verdict_task_id
+
+    def _step(self, context: Context) -> dict[str, Any]:
+        from airflow.sdk.exceptions import DownstreamTasksSkipped
+
+        from airflow_provider_confluence.sync.commit import commit, verdict
+
+        ti = context["ti"]
+        plan = self._find_plan(ti)
+        result = commit(self._run_context(context), plan["datasource_id"], plan["revision"])
+        summary = {
+            "datasource_id": result.datasource_id,
+            "revision": result.revision,
+            "mode": result.mode,
+            "watermark": result.watermark,
+            "changed": result.changed,
+            "counts": dict(result.counts),
+            "requests": result.requests,
+            "throttled_seconds": round(result.throttled_seconds, 1),
+            "problems": list(result.problems),
+            "notes": list(result.notes),
+            "verdict": verdict(result),
+        }
+        self.log.info(summary["verdict"])
+        ti.xcom_push(COUNTS_KEY, summary["counts"])
+        self._mirror(context, result, summary)
+        if result.changed:
+            facts: dict[str, Any] = {name: summary[name] for name in ("revision", "mode", "watermark", "counts")}
+            context["outlet_events"][self._alias].add(self._asset, extra=facts)
+        if result.clean and self.verdict_task_id is not None:
+            # Airflow does not push what is returned on this path.
+            ti.xcom_push("return_value", summary)
+            raise DownstreamTasksSkipped(tasks=[self.verdict_task_id])  # type: ignore[no-untyped-call]
+        return summary
+
+    def _find_plan(self, ti: Any) -> Mapping[str, Any]:
+        from airflow_provider_confluence.errors import ConfigurationError, SupersededError
+
+        plan = ti.xcom_pull(task_ids=self.list_changes_task_id, key=PLAN_KEY)
+        if plan is not None:
+            return dict(plan)
+        superseded = ti.xcom_pull(task_ids=self.list_changes_task_id, key=SUPERSEDED_KEY)
+        if superseded is not None:
+            raise SupersededError(0, superseded["newer"], superseded["message"])
+        raise ConfigurationError(
+            f"there is no plan to commit, because {self.list_changes_task_id} did not finish; its log says why. "
+            "Nothing was written and nothing is lost: the next run starts from the last commit"
+        )
+
+    def _mirror(self, context: Context, result: RunResult, summary: Mapping[str, Any]) -> None:
+        """Show the run in the asset's state store; what is shown there is read by nobody but people."""
+        try:
+            store = context["asset_state_store"][self._asset]
+            recent: Any = store.get("recent_runs")
+            runs = {run["revision"]: run for run in recent if isinstance(run, dict)} if isinstance(recent, list) else {}
+            shown = ("revision", "mode", "watermark", "changed", "counts", "requests", "problems")
+            runs[result.revision] = {name: summary[name] for name in shown}
+            newest = sorted(runs, reverse=True)[:_MIRROR_RUNS]
+            store.set("recent_runs", _fitting([runs[revision] for revision in newest], _MIRROR_BYTES // 2))
+            if newest[0] == result.revision:
+                store.set("counts", dict(result.counts))
+                # No titles: who may see Airflow need not be allowed to read the page.
+                failures = [
+                    {
+                        "content_id": failure["content_id"],
+                        "type": failure["type"],
+                        "reason": failure["reason"],
+                        "message": str(failure["message"])[:_MESSAGE_CHARS],
+                        "attempts": failure["attempts"],
+                    }
+                    for failure in result.failures
+                ]
+                store.set("failures", _fitting(failures, _MIRROR_BYTES // 2 - 2048))
+        except Exception:
+            # The commit is done; what only shows it must not fail the task.
+            self.log.warning("the run cannot be shown in the asset's state store", exc_info=True)
+
+
+class ConfluenceVerdictOperator(_ConfluenceOperator):
+    """Turn the run red, with a sentence why, when it missed something. It stands last, so the run's state is its state.
+
+    :param commit_task_id: the task whose result is judged.
+    """
+
+    time_limit = timedelta(minutes=5)
+
+    def __init__(self, *, commit_task_id: str = "commit", retries: int = 0, **kwargs: Any) -> None:
+        super().__init__(retries=retries, **kwargs)
+        self.commit_task_id = commit_task_id
+
+    def _step(self, context: Context) -> None:
+        from airflow.sdk.exceptions import AirflowFailException
+
+        summary = context["ti"].xcom_pull(task_ids=self.commit_task_id)
+        if not isinstance(summary, Mapping):
+            raise AirflowFailException(f"{self.commit_task_id} left no result to judge; its log says why")
+        if summary["problems"]:
+            raise AirflowFailException(summary["verdict"])
+        self.log.info(summary["verdict"])
+
+
+def _fitting(rows: list[Any], most_bytes: int) -> list[Any]:
+    """Return as many rows from the beginning as fit."""
+    import json
+
+    size = 2
+    for number, row in enumerate(rows):
+        size += len(json.dumps(row)) + 2
+        if size > most_bytes:
+            return rows[:number]
+    return rows
