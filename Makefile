@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # uv is taken from the PATH where it is, else from PyPI into .uv inside the checkout.
 UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
+# Trust what the machine trusts: behind a company's proxy the bundled certificates alone are not enough.
+export UV_SYSTEM_CERTS ?= true
 PYTEST_ARGS ?=
 SOURCES := airflow_provider_confluence tests dags
 
