@@ -8,6 +8,7 @@ import pytest
 import requests
 
 from airflow_provider_confluence.testing.sandbox.faults import (
+    BurstLimit,
     CutShort,
     DropConnection,
     During,
@@ -15,6 +16,7 @@ from airflow_provider_confluence.testing.sandbox.faults import (
     EmptyNext,
     EndlessNext,
     LoginPage,
+    MissingScope,
     RateLimitHeaders,
     RedirectElsewhere,
     RepeatedCursor,
@@ -104,6 +106,19 @@ def test_more_ids_than_bearable_answer_413(on_cloud: Caller) -> None:
     on_cloud.sandbox.faults.add(TooManyIds(over=2))
     assert on_cloud.get(PAGES, id=",".join(made)).status_code == 413
     assert made[:2] == [row["id"] for row in on_cloud.rows(PAGES, id=",".join(made[:2]))]
+
+
+def test_a_token_without_the_scope_is_told_so(on_cloud: Caller) -> None:
+    on_cloud.sandbox.faults.add(MissingScope(route="*/attachments"))
+    response = on_cloud.get("/api/v2/attachments")
+    assert (response.status_code, response.headers["X-Failure-Category"]) == (401, "FAILURE_CLIENT_SCOPE_CHECK")
+
+
+def test_a_burst_limit_serves_so_many_requests_and_refuses_the_rest(on_cloud: Caller) -> None:
+    limit = BurstLimit(3, seconds=60, retry_after=2)
+    on_cloud.sandbox.faults.add(limit)
+    statuses = [on_cloud.get(PAGES).status_code for _ in range(5)]
+    assert (statuses, limit.refused) == ([200, 200, 200, 429, 429], 2)
 
 
 def test_a_dropped_connection_gives_no_answer(on_cloud: Caller) -> None:

@@ -174,6 +174,14 @@ def test_anonymous_visitors_see_public_spaces_only(model: Model) -> None:
     assert [r.title for r in model.visible(viewer="anonymous")] == ["Outside"]
 
 
+def test_data_center_names_the_page_above_a_folder_as_the_parent(model: Model) -> None:
+    top = model.create_page("DOCS", "Top")
+    folder = model.create_folder("DOCS", "Folder", parent=top)
+    model.create_page("DOCS", "Page", parent=folder)
+    assert [None, folder] == [record.parent for record in model.visible()]
+    assert [None, top] == [record.parent for record in model.visible(folders=False)]
+
+
 def test_an_unknown_id_is_named_in_the_error(model: Model) -> None:
     with pytest.raises(KeyError, match="4711"):
         model.edit("4711", body="x")

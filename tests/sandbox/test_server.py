@@ -65,6 +65,11 @@ def test_each_start_has_its_own_token_unless_one_is_given() -> None:
     assert Sandbox(token="mine").token == "mine"
 
 
+def test_a_revoked_token_is_refused(on_cloud: Caller) -> None:
+    on_cloud.sandbox.revoke_token()
+    assert on_cloud.get("/rest/api/user/current").status_code == 401
+
+
 def test_an_unknown_edition_is_refused() -> None:
     with pytest.raises(ValueError, match="edition"):
         Sandbox("server")  # type: ignore[arg-type]

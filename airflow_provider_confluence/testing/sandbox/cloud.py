@@ -41,6 +41,19 @@ _SPACE_TYPES = (
     "onboarding",
     "xflow_sample_space",
 )
+_UNSERVED = (
+    "admin-key",
+    "comments",
+    "content",
+    "custom-content",
+    "data-policies",
+    "footer-comments",
+    "inline-comments",
+    "space-permissions",
+    "space-roles",
+    "tasks",
+    "user",
+)
 
 
 class Cloud(CloudLists):
@@ -118,7 +131,7 @@ class Cloud(CloudLists):
             with self.model.lock:
                 answer = self._router.dispatch(request)
             if answer is None:
-                raise RefusedError(404, "Not Found", "NOT_FOUND")
+                raise _unserved(request)
             return answer
         except RefusedError as refusal:
             return refusal_response(refusal)
@@ -384,6 +397,14 @@ class Cloud(CloudLists):
         found = [user for user in (self.model.user(str(id_)) for id_ in dict.fromkeys(wanted)) if user is not None]
         rows = self._rows(request)
         return self._multi(request, [rows.user(user) for user in found], None)
+
+
+def _unserved(request: Request) -> RefusedError:
+    """Tell what does not exist from what Confluence has and the sandbox has not: a silent 404 would be taken for an absent item."""
+    first = request.path[len(API) + 1 :].partition("/")[0]
+    if first in _UNSERVED:
+        return RefusedError(501, "Confluence serves this; the sandbox does not", "NOT_IMPLEMENTED")
+    return RefusedError(404, "Not Found", "NOT_FOUND")
 
 
 def refusal_response(refusal: RefusedError) -> Response:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
@@ -26,7 +27,9 @@ from airflow_provider_confluence.testing.sandbox.web import (
 )
 
 _API = "/wiki/rest/api"
-_GONE = ("content", "space", "search", "label")
+_GONE = re.compile(
+    r"content(/\d+(/(child(/.*)?|label|property(/.*)?|version(/.*)?|history))?)?|space(/[^/]+(/content(/.*)?)?)?"
+)
 
 
 class CloudV1:
@@ -58,10 +61,11 @@ class CloudV1:
                 answer_or_none = self._router.dispatch(request)
             if answer_or_none is not None:
                 return answer_or_none
-            first = request.path[len(_API) + 1 :].partition("/")[0]
-            if request.path.startswith(_API + "/") and first in _GONE:
+            if not request.path.startswith(_API + "/"):
+                raise RefusedError(404, "Not Found")
+            if _GONE.fullmatch(request.path[len(_API) + 1 :]):
                 raise RefusedError(410, "This deprecated endpoint has been removed.")
-            raise RefusedError(404, "Not Found")
+            raise RefusedError(501, "Confluence may serve this; the sandbox does not")
         except RefusedError as refusal:
             return v1_refusal(refusal)
 

@@ -8,100 +8,23 @@ class with :meth:`Fault.apply` and put it into :data:`FAULTS`, which is what the
 
 from __future__ import annotations
 
-import fnmatch
 import threading
+import time
 from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from email.utils import format_datetime
-from typing import Any
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from airflow_provider_confluence.testing.sandbox.web import Request, Response, text_response
-
-Answer = Callable[[Request], Response]
-
-
-class Fault:
-    """The base of all faults.
-
-    :param route: a shell pattern over the undecoded path (``*/spaces/*/pages``), a method may stand before it (``POST */users-bulk``).
-    :param times: for how many matching requests; ``None`` for all.
-    :param after: how many matching requests to let pass first.
-    """
-
-    def __init__(self, *, route: str = "*", times: int | None = 1, after: int = 0) -> None:
-        self.route = route
-        self.times = times
-        self.after = after
-        self.struck = 0
-        """How many requests it has struck so far."""
-
-    def matches(self, request: Request) -> bool:
-        """Say whether the fault concerns a request."""
-        method, _, pattern = self.route.rpartition(" ")
-        return method in ("", request.method) and fnmatch.fnmatchcase(request.path, pattern)
-
-    def apply(self, request: Request, answer: Answer, /) -> Response:
-        """Return the answer to a request that is struck."""
-        raise NotImplementedError
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(route={self.route!r}, times={self.times}, struck={self.struck})"
-
-
-class Faults:
-    """The faults of a sandbox, in the order in which they were added; each request is struck by every one that matches."""
-
-    def __init__(self) -> None:
-        self._faults: list[Fault] = []
-        self._lock = threading.Lock()
-
-    def add(self, *faults: Fault) -> None:
-        """Switch faults on."""
-        with self._lock:
-            self._faults += faults
-
-    def remove(self, fault: Fault) -> None:
-        """Switch a fault off."""
-        with self._lock:
-            self._faults.remove(fault)
-
-    def clear(self) -> None:
-        """Switch all faults off."""
-        with self._lock:
-            self._faults.clear()
-
-    def __iter__(self) -> Any:
-        with self._lock:
-            return iter(list(self._faults))
-
-    def around(self, request: Request, answer: Answer) -> Response:
-        """Answer a request through all faults that strike it."""
-        for fault in self._striking(request):
-            answer = _bound(fault, answer)
-        return answer(request)
-
-    def _striking(self, request: Request) -> list[Fault]:
-        struck = []
-        with self._lock:
-            for fault in self._faults:
-                if not fault.matches(request):
-                    continue
-                if fault.after > 0:
-                    fault.after -= 1
-                elif fault.times is None or fault.struck < fault.times:
-                    fault.struck += 1
-                    struck.append(fault)
-        return struck
-
-
-def _bound(fault: Fault, answer: Answer) -> Answer:
-    def through(request: Request) -> Response:
-        response = fault.apply(request, answer)
-        response.faulted = True
-        return response
-
-    return through
+from airflow_provider_confluence.testing.sandbox.fault import Answer, Fault, Faults
+from airflow_provider_confluence.testing.sandbox.listing_faults import (
+    EmptyListing,
+    EmptyNext,
+    EndlessNext,
+    RepeatedCursor,
+    ShortListing,
+    SilentCap,
+    WrongNextStart,
+)
+from airflow_provider_confluence.testing.sandbox.web import Request, Response, json_response, text_response
 
 
 # ---------------------------------------------------------------------------------------- refusals
@@ -188,6 +111,58 @@ class TooManyIds(Fault):
         return text_response("<html><body>Request Entity Too Large</body></html>", self.status)
 
 
+class MissingScope(Fault):
+    """Answers 401 as the gateway does to a token without the scope that a call needs [R: mark#917]."""
+
+    def apply(self, _request: Request, _answer: Answer, /) -> Response:
+        response = json_response({"code": 401, "message": "Unauthorized; scope does not match"}, 401)
+        response.headers["X-Failure-Category"] = "FAILURE_CLIENT_SCOPE_CHECK"
+        return response
+
+
+class BurstLimit(Fault):
+    """A rate limit that works: more than so many requests in so many seconds of real time answer 429.
+
+    :param retry_after: what the refusals say; ``None`` sends no header.
+    """
+
+    def __init__(
+        self,
+        requests: int,
+        *,
+        seconds: float = 1.0,
+        retry_after: float | None = 1,
+        route: str = "*",
+        times: int | None = None,
+        after: int = 0,
+    ) -> None:
+        super().__init__(route=route, times=times, after=after)
+        self.requests = requests
+        self.seconds = seconds
+        self.retry_after = retry_after
+        self.refused = 0
+        """How many requests were refused so far."""
+        self._served: list[float] = []
+        self._lock = threading.Lock()
+
+    def apply(self, request: Request, answer: Answer, /) -> Response:
+        now = time.monotonic()
+        with self._lock:
+            self._served = [moment for moment in self._served if now - moment < self.seconds]
+            served = len(self._served) < self.requests
+            if served:
+                self._served.append(now)
+            else:
+                self.refused += 1
+        if served:
+            return answer(request)
+        response = text_response("", 429)
+        response.headers["RateLimit-Reason"] = "confluence-burst-based"
+        if self.retry_after is not None:
+            response.headers["Retry-After"] = f"{self.retry_after:g}"
+        return response
+
+
 # ---------------------------------------------------------------------------------------- the connection
 class DropConnection(Fault):
     """Closes the connection without an answer."""
@@ -263,143 +238,7 @@ class RateLimitHeaders(Fault):
         return response
 
 
-# ---------------------------------------------------------------------------------------- listings that lie
-class RepeatedCursor(Fault):
-    """Gives back, as the next address, the one that was just read."""
-
-    def apply(self, request: Request, answer: Answer, /) -> Response:
-        response = answer(request)
-        if next_of(response) is not None:
-            set_next(response, next_base(request) + (f"?{request.raw_query}" if request.raw_query else ""))
-            if isinstance(response.document, dict) and "nextCursor" in response.document:
-                response.document["nextCursor"] = response.document.get("cursor")
-        return response
-
-
-class EmptyNext(Fault):
-    """Gives a next address on the last page; what lies there is an empty list without a next [R]."""
-
-    def __init__(self, *, route: str = "*", times: int | None = None, after: int = 0) -> None:
-        super().__init__(route=route, times=times, after=after)
-
-    def apply(self, request: Request, answer: Answer, /) -> Response:
-        marked = request.one("cursor") == "content:false:9999999999" or request.one("cursor") == _EMPTY
-        response = answer(_without_cursor(request)) if marked else answer(request)
-        document = response.document
-        if not isinstance(document, dict) or "results" not in document:
-            return response
-        if marked or (request.one("start") or "").endswith("999999999"):
-            document["results"] = []
-            document.get("_links", {}).pop("next", None)
-            document.pop("nextCursor", None)
-            response.headers.pop("Link", None)
-            if "size" in document:
-                document["size"] = 0
-        elif next_of(response) is None:
-            changes = {"cursor": _EMPTY}
-            if "cursor" in document:
-                changes = {"cursor": "content:false:9999999999"}
-                document["nextCursor"] = changes["cursor"]
-            elif "start" in document and "/wiki/" not in request.path:
-                changes = {"start": "999999999"}
-            set_next(response, next_base(request) + "?" + _changed(request.raw_query, changes))
-        return response
-
-
-class EndlessNext(Fault):
-    """Offset paging that never ends: past the last row it repeats rows and goes on giving a next (CONFSERVER-95396, -95272) [R]."""
-
-    def __init__(self, *, route: str = "*", times: int | None = None, after: int = 0) -> None:
-        super().__init__(route=route, times=times, after=after)
-        self._last_rows: dict[str, list[Any]] = {}
-
-    def apply(self, request: Request, answer: Answer, /) -> Response:
-        response = answer(request)
-        document = response.document
-        if not isinstance(document, dict) or not isinstance(document.get("results"), list) or "limit" not in document:
-            return response
-        if document["results"]:
-            self._last_rows[request.path] = document["results"]
-        else:
-            document["results"] = self._last_rows.get(request.path, [])
-            document["size"] = len(document["results"])
-        if document["results"]:
-            start = int(document.get("start", 0)) + int(document["limit"])
-            set_next(response, next_base(request) + "?" + _changed(request.raw_query, {"start": str(start)}))
-        return response
-
-
-class SilentCap(Fault):
-    """Returns fewer rows than ``limit`` says, and a next that counts from the rows returned: who adds up limits skips rows [R].
-
-    :param rows: how many rows come at most.
-    """
-
-    def __init__(self, rows: int = 50, *, route: str = "*", times: int | None = None, after: int = 0) -> None:
-        super().__init__(route=route, times=times, after=after)
-        self.rows = rows
-
-    def apply(self, request: Request, answer: Answer, /) -> Response:
-        response = answer(request)
-        document = response.document
-        if isinstance(document, dict) and len(document.get("results", [])) > self.rows and "start" in document:
-            document["results"] = document["results"][: self.rows]
-            document["size"] = self.rows
-            start = int(document["start"]) + self.rows
-            set_next(response, next_base(request) + "?" + _changed(request.raw_query, {"start": str(start)}))
-        return response
-
-
-class WrongNextStart(Fault):
-    """Embeds a start in the next address that is off, so that rows come twice (negative) or are skipped [R: onyx #4129].
-
-    :param by: how much is added to the right start.
-    """
-
-    def __init__(self, by: int = -10, *, route: str = "*", times: int | None = None, after: int = 0) -> None:
-        super().__init__(route=route, times=times, after=after)
-        self.by = by
-
-    def apply(self, request: Request, answer: Answer, /) -> Response:
-        response = answer(request)
-        address = next_of(response)
-        if address is not None:
-            query = dict(parse_qsl(urlsplit(address).query))
-            if "start" in query:
-                start = max(int(query["start"]) + self.by, 0)
-                set_next(
-                    response, urlsplit(address).path + "?" + _changed(urlsplit(address).query, {"start": str(start)})
-                )
-        return response
-
-
-class ShortListing(Fault):
-    """Ends a listing too early: drops the next address, so that rows are missing without any sign."""
-
-    def apply(self, request: Request, answer: Answer, /) -> Response:
-        response = answer(request)
-        if isinstance(response.document, dict):
-            response.document.get("_links", {}).pop("next", None)
-            response.document.pop("nextCursor", None)
-        response.headers.pop("Link", None)
-        return response
-
-
-class EmptyListing(Fault):
-    """Answers a listing with no rows at all, and without an error."""
-
-    def apply(self, request: Request, answer: Answer, /) -> Response:
-        response = answer(request)
-        if isinstance(response.document, dict) and "results" in response.document:
-            response.document["results"] = []
-            response.document.get("_links", {}).pop("next", None)
-            response.document.pop("nextCursor", None)
-            if "size" in response.document:
-                response.document["size"] = 0
-            response.headers.pop("Link", None)
-        return response
-
-
+# ---------------------------------------------------------------------------------------- anything else
 class Tamper(Fault):
     """Lets a function change a good answer; for what has no fault of its own yet. Python only.
 
@@ -445,6 +284,8 @@ FAULTS: dict[str, type[Fault]] = {
     "login_page": LoginPage,
     "redirect_elsewhere": RedirectElsewhere,
     "too_many_ids": TooManyIds,
+    "missing_scope": MissingScope,
+    "burst_limit": BurstLimit,
     "drop_connection": DropConnection,
     "cut_short": CutShort,
     "stall": Stall,
@@ -459,39 +300,28 @@ FAULTS: dict[str, type[Fault]] = {
 }
 """Faults by the names under which the admin route knows them."""
 
-_EMPTY = "bm90aGluZyBmb2xsb3dz"
-
-
-def next_of(response: Response) -> str | None:
-    """Return the next address of an answer, as its body has it."""
-    document = response.document
-    found = document.get("_links", {}).get("next") if isinstance(document, dict) else None
-    return found if isinstance(found, str) else None
-
-
-def next_base(request: Request) -> str:
-    """Return the path that a next address of this request begins with: without ``/wiki`` or the context, except on the v2 interface."""
-    _, found, rest = request.path.partition("/wiki/api/v2/")
-    if found:
-        return found + rest
-    return request.path[max(request.path.find("/rest/api/"), 0) :]
-
-
-def set_next(response: Response, address: str) -> None:
-    """Put a next address into the body, and into the ``Link`` header where there is one."""
-    response.document.setdefault("_links", {})["next"] = address
-    if "Link" in response.headers:
-        base = response.document["_links"].get("base", "")
-        response.headers["Link"] = f'<{address}>; rel="next", <{base}>; rel="base"'
-
-
-def _changed(raw_query: str, changes: Mapping[str, str]) -> str:
-    query = [(name, value) for name, value in parse_qsl(raw_query) if name not in changes]
-    return urlencode([*query, *changes.items()])
-
-
-def _without_cursor(request: Request) -> Request:
-    query = {name: values for name, values in request.query.items() if name != "cursor"}
-    return Request(
-        request.method, request.path, query, request.headers, request.body, request.origin, request.raw_query
-    )
+__all__ = [
+    "FAULTS",
+    "Answer",
+    "BurstLimit",
+    "CutShort",
+    "DropConnection",
+    "During",
+    "EmptyListing",
+    "EmptyNext",
+    "EndlessNext",
+    "Fault",
+    "Faults",
+    "LoginPage",
+    "MissingScope",
+    "RateLimitHeaders",
+    "RedirectElsewhere",
+    "RepeatedCursor",
+    "Respond",
+    "ShortListing",
+    "SilentCap",
+    "Stall",
+    "Tamper",
+    "TooManyIds",
+    "WrongNextStart",
+]

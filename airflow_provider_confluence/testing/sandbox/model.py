@@ -475,20 +475,25 @@ class Model:
         *,
         status: Status = "current",
         viewer: Viewer = "account",
+        folders: bool = True,
     ) -> list[Record]:
-        """Return what Confluence shows now, in the order of ids: the oracle that an index is held against."""
+        """Return what Confluence shows now, in the order of ids: the oracle that an index is held against.
+
+        :param folders: ``False`` names as a page's parent the next page above, as Data Center does, which has no folders.
+        """
         with self.lock:
             records = []
             for item in sorted(self.index.items(), key=lambda item: item.id):
                 if item.type not in types or self.listed_status(item) != status or not self.is_visible(item, viewer):
                     continue
                 if space_keys is None or self._spaces[item.space_id].key in space_keys:
-                    records.append(self.record(item))
+                    records.append(self.record(item, folders=folders))
             return records
 
-    def record(self, item: Item) -> Record:
+    def record(self, item: Item, *, folders: bool = True) -> Record:
         """Return the plain record of one item."""
         attached = item.type == "attachment"
+        above = [ancestor for ancestor in self.ancestors(item) if folders or ancestor.type != "folder"]
         return Record(
             id=item.public_id,
             type=item.type,
@@ -496,7 +501,7 @@ class Model:
             space=self._spaces[item.space_id].key,
             status=self.listed_status(item) or "trashed",
             version=item.version.number,
-            parent=None if item.parent_id is None else str(item.parent_id),
+            parent=str(above[-1].id) if above else None,
             labels=item.labels,
             body=item.text,
             author=item.author,

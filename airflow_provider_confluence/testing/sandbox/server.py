@@ -88,7 +88,7 @@ class Sandbox:
         self._media_secret = secrets.token_hex(16)
         if self.model.user("indexer") is None:
             self.model.add_user("indexer", "Index Er")
-        account = Account("indexer", self.username or "indexer", self.token)
+        self._account = account = Account("indexer", self.username or "indexer", self.token)
         self._app: _App = (
             Cloud(self.model, account, self.cloud_id, self._media_url)
             if edition == "cloud"
@@ -124,6 +124,10 @@ class Sandbox:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    def revoke_token(self) -> None:
+        """Make :attr:`token` worthless from now on, as when it expires in the middle of a run."""
+        self._account.token = secrets.token_urlsafe(24)
 
     # ------------------------------------------------------------------------------------ where it is
     @property
