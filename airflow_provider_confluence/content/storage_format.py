@@ -62,8 +62,8 @@ if TYPE_CHECKING:
 MAX_CHARS = 20_000_000
 """A longer body is cut here, with a warning; Confluence's own limit is a quarter of it by default."""
 
-# Python's recursion is bounded (1,000 frames, about four to a level here, and the caller's own); real pages stay under 40 levels.
-_MAX_DEPTH = 100
+# Python's recursion is bounded (1,000 frames, up to six to a level here, and the caller's own); real pages stay under 40 levels.
+_MAX_DEPTH = 80
 
 
 def read(body: str) -> Content:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from html import escape
 
@@ -167,6 +168,37 @@ def test_broken_bodies_keep_their_words(body: str, words: list[str]) -> None:
     written = to_markdown(body)
     assert [word for word in words if word not in written] == []
     assert "root:" not in written
+
+
+@pytest.mark.parametrize(
+    "level",
+    [
+        "<table><tbody><tr><th>{}</th><td>x</td></tr></tbody></table>",
+        macro("info", rich("{}")),
+        "<ul><li>{}</li></ul>",
+        "<p><strong><em>{}</em></strong></p>",
+        "<blockquote>{}</blockquote>",
+        f"<ac:link>{PAGE}<ac:link-body>{{}}</ac:link-body></ac:link>",
+        "<ac:adf-extension><ac:adf-node type='panel'><ac:adf-content>{}</ac:adf-content></ac:adf-node></ac:adf-extension>",
+        "<ac:task-list><ac:task><ac:task-body>{}</ac:task-body></ac:task></ac:task-list>",
+    ],
+    ids=range(8),
+)
+def test_the_deepest_nesting_leaves_the_caller_300_frames_of_recursion(level: str) -> None:
+    before, after = level.split("{}")
+    body = before * 90 + "bottom" + after * 90
+    frame, used = sys._getframe(), 0
+    while frame is not None:
+        frame, used = frame.f_back, used + 1  # type: ignore[assignment]
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(used + 700)
+    try:
+        content = storage_format.read(body)
+        written = markdown.write(content)
+    finally:
+        sys.setrecursionlimit(limit)
+    assert "bottom" in written
+    assert "too_deep" in content.warnings
 
 
 def test_a_body_beyond_the_cap_is_cut_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,40 @@
+"""The page about content stays true."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from airflow_provider_confluence import content
+from airflow_provider_confluence.content.macros import POLICY
+from airflow_provider_confluence.content.storage_format import MAX_CHARS
+
+PAGE = (Path(__file__).parents[2] / "docs" / "content.md").read_bytes().decode("utf-8")
+MACROS = PAGE.split("## What becomes of each macro")[1].split("## Warnings")[0]
+
+
+def test_every_macro_of_the_policy_table_is_on_the_page_and_no_other() -> None:
+    assert set(POLICY) == {name for name in re.findall(r"`([a-z0-9-]+)`", MACROS) if name != "properties"}
+
+
+def test_the_example_of_the_page_runs_and_gives_what_it_says() -> None:
+    source = re.search(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    assert source is not None
+    call, said = re.search(r"^(content\.to_markdown\(.*\))\n# (.*)$", source[1], re.MULTILINE).groups()  # type: ignore[union-attr]
+    assert said == repr(eval(call, {"content": content}))
+
+
+def test_the_page_names_the_cap() -> None:
+    assert f"`cut={MAX_CHARS}`" in PAGE
+
+
+def test_importing_the_package_loads_no_parser() -> None:
+    code = (
+        "import sys; from airflow_provider_confluence.content import macros, markdown, storage_format; "
+        "print([name for name in ('lxml', 'selectolax', 'airflow') if name in sys.modules])"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
