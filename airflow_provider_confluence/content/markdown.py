@@ -61,6 +61,8 @@ _UNSAFE = re.compile(r"\s*(?:javascript|vbscript|data):", re.IGNORECASE)
 _EXPONENT = re.compile(r"[+-−–]?\d+(?:[.,]\d+)?\Z")
 # After these a label or a name stands apart; after an opening bracket or an @ it does not.
 _ENDS = (":", ",", ";", ".", "!", "?", ")")
+_EXPRESSION = re.compile(r"\w+(?:[-+/−]\w+)+\Z")
+_EMPTY_LINES = re.compile(r"(?:  \n){2,}")
 _MAX_INCLUDES = 3
 _NOTHING = Resolved()
 
@@ -179,7 +181,8 @@ class _Writer:
 
     def _block(self, block: Block) -> str:
         if isinstance(block, Paragraph):  # first, because most blocks are
-            return escaped_line_starts(self.inlines(block.inlines))
+            text = self.inlines(block.inlines)
+            return escaped_line_starts(_EMPTY_LINES.sub("\n\n", text) if "\n" in text else text)
         if isinstance(block, Heading):
             text = self.inlines(block.inlines, "label").strip()
             text = re.sub(r"(?:(?<=\s)|\A)(#+)\Z", r"\\\1", text)
@@ -337,12 +340,10 @@ class _Writer:
         url = self.url(reference)
         plain = inline_text(link.children)
         if "link" in within:
-            return (
-                self._run(link.children, where, within)
-                if plain
-                else escaped(known.text or default_text(reference), in_label=True)
-            )
-        bare = isinstance(reference, UrlReference) and plain in ("", reference.url)
+            if link.children:
+                return self._run(link.children, where, within)
+            return escaped(known.text or default_text(reference), in_label=True)
+        bare = isinstance(reference, UrlReference) and (not link.children or plain == reference.url)
         if bare and not known.text and url and re.fullmatch(r"[a-z][a-z0-9+.-]+://[^\s<>\\`]+", url):
             return f"<{url}>"
         inside = within | ({"link"} if url else frozenset())
@@ -399,7 +400,10 @@ def _quoted(text: str) -> str:
 
 def _raised(text: str) -> str:
     """Return a superscript: 10^6 must not become 106, while 1st and Foo™ read well without a sign."""
-    return "^" + text if _EXPONENT.match(text.strip()) or len(text.strip()) == 1 else text
+    bare = text.strip()
+    if _EXPONENT.match(bare) or (len(bare) == 1 and bare.isalnum()):
+        return "^" + text
+    return f"^({bare})" if _EXPRESSION.match(bare) else text
 
 
 def _edges(text: str) -> tuple[str, str, str]:

@@ -147,6 +147,7 @@ def test_prose_full_of_metacharacters_reads_back_as_it_was(text: str) -> None:
 
 @settings(max_examples=300, deadline=None)
 @example([("a", "\\[")])
+@example([("a", "]:")])
 @example([("strong", "\\ ")])
 @example([("", "~"), ("strong", "~1"), ("s", "1")])
 @given(st.lists(st.tuples(st.sampled_from(["", "strong", "em", "s", "code", "a"]), METACHARACTERS), max_size=4))
