@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from airflow_provider_confluence.confluence.transport import TooHeavyError
 from airflow_provider_confluence.documents import Failure
@@ -26,6 +26,7 @@ def in_batches(
     *,
     type_: str,
     threads: int,
+    cut: Callable[[threading.Event], None] = lambda _stop: None,
     first_batch: int = FIRST_BATCH,
 ) -> Iterator[T | Failure]:
     """Yield what ``fetch`` returns for all the ids, in any order, and a Failure for each id that cannot be had even alone.
@@ -34,6 +35,7 @@ def in_batches(
     Closing the iterator, or an exception in it, stops the threads before it returns.
 
     :param fetch: called in threads with a batch, the number of tries for heavy answers, and the event that says *stop*.
+    :param cut: breaks off the requests that are under way for a stop event (:meth:`Transport.cut`).
     :raises ConfluenceUnavailableError: when 25 items in a row fail: that is no longer about single items.
     """
     waiting: deque[str] = deque(ids)
@@ -81,8 +83,23 @@ def in_batches(
                 submit()
                 yield from fetched
     finally:
-        stop.set()
-        pool.shutdown(wait=True, cancel_futures=True)
+        _end(pool, stop, running, cut)
+
+
+def _end(
+    pool: ThreadPoolExecutor,
+    stop: threading.Event,
+    running: Iterable[Future[Any]],
+    cut: Callable[[threading.Event], None],
+) -> None:
+    """Stop the threads of a pool, breaking off what they wait for, and return when they have ended."""
+    stop.set()
+    pool.shutdown(wait=False, cancel_futures=True)
+    # (wait() alone would wait for ever for futures that were cancelled before they began.)
+    while under_way := [future for future in running if not future.done()]:
+        cut(stop)  # again and again: a thread may have been on its way into its request
+        wait(under_way, timeout=0.05)
+    pool.shutdown(wait=True)
 
 
 def _about_items(error: TooHeavyError | ContractError) -> bool:
@@ -100,12 +117,18 @@ def _reason(error: TooHeavyError | ContractError) -> str:
     return "refused" if isinstance(error, ContractError) else "server_error"
 
 
-def in_parallel(call: Callable[[R, threading.Event], T], values: Sequence[R], threads: int) -> list[T]:
+def in_parallel(
+    call: Callable[[R, threading.Event], T],
+    values: Sequence[R],
+    threads: int,
+    cut: Callable[[threading.Event], None] = lambda _stop: None,
+) -> list[T]:
     """Return the results of a call for each value, in their order; the first error is raised after the threads have ended."""
     stop = threading.Event()
     pool = ThreadPoolExecutor(max_workers=max(1, min(threads, len(values))), thread_name_prefix="confluence-ask")
+    running: list[Future[T]] = []
     try:
-        return list(pool.map(lambda value: call(value, stop), values))
+        running += [pool.submit(call, value, stop) for value in values]
+        return [future.result() for future in running]
     finally:
-        stop.set()
-        pool.shutdown(wait=True, cancel_futures=True)
+        _end(pool, stop, running, cut)

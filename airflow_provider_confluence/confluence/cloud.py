@@ -189,7 +189,7 @@ class CloudClient(ConfluenceClient):
             except AbsentError:
                 return content_id, None
 
-        found = in_parallel(ask, distinct(content_ids), self._transport.gate.max_in_flight)
+        found = in_parallel(ask, distinct(content_ids), self._transport.gate.max_in_flight, self._transport.cut)
         return {content_id: labels for content_id, labels in found if labels is not None}
 
     def look_up(self, type_: Literal["page", "blogpost"], content_ids: Sequence[str]) -> dict[str, Entry]:
@@ -223,7 +223,13 @@ class CloudClient(ConfluenceClient):
                         fetched.append(self._fetched(row, type_))
             return fetched
 
-        return in_batches(fetch, _numeric(content_ids), type_=type_, threads=self._transport.gate.max_in_flight)
+        return in_batches(
+            fetch,
+            _numeric(content_ids),
+            type_=type_,
+            threads=self._transport.gate.max_in_flight,
+            cut=self._transport.cut,
+        )
 
     def _fetched(self, row: Row, type_: str) -> Fetched:
         entry = self._entry(row, type_, None)
@@ -252,7 +258,7 @@ class CloudClient(ConfluenceClient):
             )
 
         known = [node for node in dict.fromkeys(nodes) if node[1] in NODES]
-        found = in_parallel(ask, known, self._transport.gate.max_in_flight)
+        found = in_parallel(ask, known, self._transport.gate.max_in_flight, self._transport.cut)
         return {node.id: node for node in found if node is not None}
 
     def people(self, account_ids: Iterable[str]) -> dict[str, str]:

@@ -172,7 +172,7 @@ class DataCenterClient(ConfluenceClient):
             except AbsentError:
                 return content_id, None
 
-        found = in_parallel(ask, distinct(content_ids), self._transport.gate.max_in_flight)
+        found = in_parallel(ask, distinct(content_ids), self._transport.gate.max_in_flight, self._transport.cut)
         return {content_id: labels for content_id, labels in found if labels is not None}
 
     def _all_labels(self, content_id: str, stop: threading.Event | None = None) -> tuple[str, ...]:
@@ -206,7 +206,13 @@ class DataCenterClient(ConfluenceClient):
                     )
             return fetched
 
-        return in_batches(fetch, _numeric(content_ids), type_=type_, threads=self._transport.gate.max_in_flight)
+        return in_batches(
+            fetch,
+            _numeric(content_ids),
+            type_=type_,
+            threads=self._transport.gate.max_in_flight,
+            cut=self._transport.cut,
+        )
 
     def _by_ids(self, ids: Sequence[str], type_: str, status: str, expand: str, get: Any) -> Iterator[Row]:
         """Yield the visible ones of the ids.
@@ -257,7 +263,7 @@ class DataCenterClient(ConfluenceClient):
             return account, None
 
         wanted = [account for account in distinct(account_ids) if account]
-        found = in_parallel(ask, wanted, self._transport.gate.max_in_flight)
+        found = in_parallel(ask, wanted, self._transport.gate.max_in_flight, self._transport.cut)
         return {account: name for account, name in found if name is not None}
 
     # ------------------------------------------------------------------------------------------ rows to values

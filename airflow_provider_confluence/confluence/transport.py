@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 
 from airflow_provider_confluence.confluence.auth import OriginAuth, authorization, origin_of
+from airflow_provider_confluence.confluence.connections import InUse, adapter
 from airflow_provider_confluence.confluence.events import Observer, RequestDone, Throttled
 from airflow_provider_confluence.confluence.gate import MAX_TRIES, Gate, Patience
 from airflow_provider_confluence.confluence.refusals import (
@@ -86,6 +87,7 @@ class Transport:
         self._lock = threading.Lock()
         self._connection: tuple[requests.Session, AtlassianRestAPI] | None = None
         self._was_answered = False
+        self._in_use = InUse()
         self.requests_made = 0
         self.throttled_seconds = 0.0
 
@@ -105,6 +107,10 @@ class Transport:
             connection, self._connection = self._connection, None
         if connection is not None:
             connection[0].close()
+
+    def cut(self, cancelled: threading.Event) -> None:
+        """Break off the requests of a caller who has stopped; to be repeated until its threads have ended."""
+        self._in_use.cut(cancelled)
 
     # ------------------------------------------------------------------------------------------ requests
     def get(
@@ -169,6 +175,7 @@ class Transport:
                 self.requests_made += 1
             started = self._clock()
             status: int | None = None
+            self._in_use.begin(patience.cancelled)
             try:
                 with session.request(
                     method,
@@ -187,6 +194,8 @@ class Transport:
                 setback = self._no_answer(error, where, status)
                 self._tell(RequestDone(method, where.split(" ", 1)[1], status, self._clock() - started))
                 return setback
+            finally:
+                self._in_use.end()
             seconds = self._clock() - started
             self._was_answered = True
         self.gate.answered(status, response.headers, seconds, kind)
@@ -296,7 +305,6 @@ class Transport:
 
         import requests
         from atlassian.rest_client import AtlassianRestAPI
-        from requests.adapters import HTTPAdapter
         from requests.cookies import RequestsCookieJar
 
         settings = self._settings
@@ -310,9 +318,9 @@ class Transport:
         session.verify = (settings.ca_bundle or True) if settings.verify_ssl else False
         # Each request proves itself by the credential alone: a cookie could keep a withdrawn one alive.
         session.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
-        adapter = HTTPAdapter(pool_connections=4, pool_maxsize=self.gate.max_in_flight, max_retries=0)
-        session.mount("https://", adapter)
-        session.mount("http://", adapter)
+        mounted = adapter(self._in_use, pool_connections=4, pool_maxsize=self.gate.max_in_flight, max_retries=0)
+        session.mount("https://", mounted)
+        session.mount("http://", mounted)
         rest_api = AtlassianRestAPI(
             self.site,
             timeout=int(settings.timeout_seconds) or 1,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 
@@ -380,6 +381,18 @@ def test_stopping_early_leaves_no_thread_behind(sandbox: Sandbox, open_client: O
     next(found)
     found.close()  # type: ignore[attr-defined]
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("confluence-")]
+
+
+def test_stopping_does_not_wait_for_answers_on_their_way(sandbox: Sandbox, open_client: Open) -> None:
+    ids = filled(sandbox, 500)
+    stalled = Stall(30, route=BODIES[sandbox.edition], times=None, after=1)
+    sandbox.faults.add(stalled)
+    started = time.monotonic()
+    found = open_client(sandbox, timeout_seconds=30).fetch_bodies("page", ids)
+    next(found)
+    found.close()  # type: ignore[attr-defined]
+    assert stalled.struck > 0
+    assert time.monotonic() - started < 10
 
 
 # ---------------------------------------------------------------------------------------- by id

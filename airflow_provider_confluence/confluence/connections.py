@@ -1,0 +1,82 @@
+"""Connections that can be cut from outside, so that a stopped task does not wait for an answer that nobody wants any more."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from requests.adapters import HTTPAdapter
+
+
+class InUse:
+    """Which thread waits on which connection. requests and urllib3 tell nobody, and a blocked read hears nothing but its socket."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._waiting: dict[int, threading.Event] = {}
+        self._connections: dict[int, Any] = {}
+
+    def begin(self, cancelled: threading.Event | None) -> None:
+        """Note that this thread is about to ask, for a caller who may stop."""
+        if cancelled is not None:
+            with self._lock:
+                self._waiting[threading.get_ident()] = cancelled
+
+    def end(self) -> None:
+        """Note that this thread has its answer."""
+        with self._lock:
+            self._waiting.pop(threading.get_ident(), None)
+            self._connections.pop(threading.get_ident(), None)
+
+    def takes(self, connection: Any) -> None:
+        """Note the connection that this thread sends its request on."""
+        with self._lock:
+            if threading.get_ident() in self._waiting:
+                self._connections[threading.get_ident()] = connection
+
+    def cut(self, cancelled: threading.Event) -> None:
+        """Shut the sockets on which threads wait for this caller; they fail at once, as if the other side had hung up."""
+        with self._lock:
+            mine = [self._connections.get(thread) for thread, event in self._waiting.items() if event is cancelled]
+            for connection in mine:
+                open_socket = getattr(connection, "sock", None)
+                if isinstance(open_socket, socket.socket):
+                    with suppress(OSError):
+                        # not SSLSocket.shutdown, which takes the TLS state away under the reader's feet
+                        socket.socket.shutdown(open_socket, socket.SHUT_RDWR)
+
+
+def adapter(in_use: InUse, **options: Any) -> HTTPAdapter:
+    """Return an adapter for a requests session whose connections report to ``in_use``, with a proxy and without."""
+    from requests.adapters import HTTPAdapter
+    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+    def reporting(kind: Any) -> Any:
+        class Reporting(kind):  # type: ignore[misc]
+            def request(self, *args: Any, **kwargs: Any) -> Any:
+                in_use.takes(self)
+                return super().request(*args, **kwargs)
+
+        return Reporting
+
+    def pool_of(kind: Any) -> Any:
+        return type(f"Reporting{kind.__name__}", (kind,), {"ConnectionCls": reporting(kind.ConnectionCls)})
+
+    pools: dict[str, Callable[..., Any]] = {"http": pool_of(HTTPConnectionPool), "https": pool_of(HTTPSConnectionPool)}
+
+    class Adapter(HTTPAdapter):
+        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+            super().init_poolmanager(*args, **kwargs)
+            self.poolmanager.pool_classes_by_scheme = pools
+
+        def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+            manager = super().proxy_manager_for(*args, **kwargs)
+            manager.pool_classes_by_scheme = pools
+            return manager
+
+    return Adapter(**options)
