@@ -15,7 +15,8 @@ _SPECIAL_IN_LABEL = re.compile(_SPECIAL.pattern + r"|[\[\]]")
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 _UNSURE_END = re.compile(r"[&<\\]\Z")
 _LINE_START = re.compile(
-    r"^(?:(?P<number>\d{1,9})(?=[.)](?:\s|$))|(?=#{1,6}(?:\s|$)|[-+](?:\s|$)|>|[-=|:][-=|: \t]*$|\[[ xX]\](?:\s|$)|\[(?:[^\]\\\n]|\\.)+\]:))",
+    r"^(?:(?P<number>\d{1,9})(?=[.)](?:\s|$))"
+    r"|(?=#{1,6}(?:\s|$)|[-+](?:\s|$)|>|[-=|:][-=|: \t]*$|\[[ xX]\](?:\s|$)|\[(?:[^\]\\\n]|\\.)+\]:))",
     re.MULTILINE,
 )
 _LINE_STARTERS = frozenset("0123456789#-+>=|:[")

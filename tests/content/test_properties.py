@@ -166,6 +166,16 @@ def test_styled_runs_read_back_as_they_were(runs: list[tuple[str, str]]) -> None
     assert "".join(said.split()) == "".join(seen.split())
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.lists(METACHARACTERS.filter(lambda text: bool(text.strip())), min_size=2, max_size=2))
+@example(["a|b\\", "\\|"])
+def test_cells_full_of_metacharacters_read_back_as_they_were(texts: list[str]) -> None:
+    cells = "".join(f"<td><p>{xml(text)}</p></td>" for text in texts)
+    tokens = PARSER.parse(to_markdown(f"<table><tbody><tr><th>A</th><th>B</th></tr><tr>{cells}</tr></tbody></table>"))
+    seen = [shown([token]) for token in tokens if token.type == "inline"]
+    assert ["A", "B"] + [" ".join(text.split()) for text in texts] == [" ".join(text.split()) for text in seen]
+
+
 CODE = st.text(
     alphabet=st.characters(codec="utf-8", categories=("L", "N", "P", "S", "Zs")) | st.sampled_from("`~\n\n \t&<>]"),
     max_size=60,
