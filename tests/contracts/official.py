@@ -65,6 +65,8 @@ def _judge(edition: str, folder: Path) -> Callable[[Exchange], Iterator[str]]:
         # The validator is off: all three specifications break strict OpenAPI (bad defaults, parameters given twice).
         loaded[prefix] = OpenAPI.from_dict(spec, config=Config(spec_validator_cls=None))
 
+    judged: set[tuple[object, ...]] = set()
+
     def judge(exchange: Exchange) -> Iterator[str]:
         path = exchange.path
         if path.startswith(UNSPECIFIED) or WRONG_IDS.fullmatch(path):
@@ -79,17 +81,22 @@ def _judge(edition: str, folder: Path) -> Callable[[Exchange], Iterator[str]]:
             "http://sandbox", exchange.method.lower(), path, args=arguments, headers=headers, data=exchange.body or None
         )
         try:
-            openapi.unmarshal_request(request).raise_for_errors()
+            openapi.validate_request(request)
         except OpenAPIError as error:
             if exchange.status not in (404, 410):
                 yield f"by the official specification, the request: {_reason(error)}"
             return
         if exchange.faulted or exchange.document is None or exchange.status >= 400:
             return  # error bodies are not specified
-        data = json.dumps(_without_nulls(exchange.document)).encode()
+        document = _one_of_each(_without_nulls(exchange.document))
+        form = (path_form(path), exchange.status, _form(document))
+        if form in judged:
+            return
+        judged.add(form)
+        data = json.dumps(document).encode()
         response = MockResponse(data, exchange.status, content_type="application/json")
         try:
-            openapi.unmarshal_response(request, response).raise_for_errors()
+            openapi.validate_response(request, response)
         except OpenAPIError as error:
             yield f"by the official specification, the answer: {_reason(error)}"
 
@@ -121,6 +128,27 @@ def _without_nulls(value: Any) -> Any:
         kept = {k: v for k, v in value.items() if not (v is None and k in TOLERATED_NULLS)}
         return {k: _without_nulls(v) for k, v in kept.items()}
     return [_without_nulls(part) for part in value] if isinstance(value, list) else value
+
+
+def path_form(path: str) -> str:
+    """Return a path with its ids taken out."""
+    return re.sub(r"\d+", "0", path)
+
+
+def _form(value: Any) -> object:
+    """Return what a document is made of, names and types: the official schemas ask for hardly more, and judging one takes long."""
+    if isinstance(value, dict):
+        return frozenset((name, _form(part)) for name, part in value.items())
+    if isinstance(value, list):
+        return frozenset(_form(part) for part in value)
+    return type(value)
+
+
+def _one_of_each(document: Any) -> Any:
+    """Return a list with one row of each form."""
+    if isinstance(document, dict) and isinstance(document.get("results"), list):
+        return {**document, "results": list({_form(row): row for row in document["results"]}.values())}
+    return document
 
 
 def _reason(error: Exception) -> str:
