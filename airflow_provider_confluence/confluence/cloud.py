@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -39,6 +40,8 @@ from airflow_provider_confluence.confluence.transport import (
 )
 from airflow_provider_confluence.documents import Entry, Failure, Person, Space
 from airflow_provider_confluence.errors import ConfluenceProviderError, CredentialsError
+
+_log = logging.getLogger(__name__)
 
 MOST = 250
 MAX_BODIES_BYTES = 32 * 1024 * 1024  # a batch of bodies larger than this is halved
@@ -154,9 +157,9 @@ class CloudClient(ConfluenceClient):
             found.update(self.labels_of(type_, many))
         except CredentialsError:
             raise
-        except ConfluenceProviderError:
+        except ConfluenceProviderError as error:
             # Half of a search is as good as the whole of it: an item it does not name has labels=None.
-            return found
+            _log.warning("labels of space %s are known for %d items only: %s", key, len(found), error)
         return found
 
     def list_attachments(self, spaces: Sequence[Space]) -> Listing:  # noqa: ARG002  (no filter exists)

@@ -72,7 +72,6 @@ class Gate:
         self._clean = 0
         self._slow = 0
         self._usual: dict[str, tuple[int, float]] = {}
-        self._server_pace: float | None = None
         self.requests_made = 0
         self.throttled_seconds = 0.0
         self.configure(max_in_flight, requests_per_second, patience_seconds)
@@ -89,6 +88,7 @@ class Gate:
             self._ceiling = requests_per_second
             self._allowed = float(max_in_flight)
             self._pace = requests_per_second
+            self._server_pace: float | None = None  # the next answer tells it again
             self._tokens = self._burst()
             self._refilled_at = self._clock()
             self._condition.notify_all()

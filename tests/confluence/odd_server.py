@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -49,8 +50,9 @@ def refusal(status: int, body: bytes = b"", **headers: str) -> Reply:
 class OddServer:
     """Listens on a free port of 127.0.0.1 and answers each request by calling a function, in the thread of its connection."""
 
-    def __init__(self, reply: Callable[[Asked], Reply]) -> None:
+    def __init__(self, reply: Callable[[Asked], Reply], *, tls: ssl.SSLContext | None = None) -> None:
         self.reply = reply
+        self._scheme = "https" if tls else "http"
         self.asked: list[Asked] = []
         self.in_flight = 0
         self.most_in_flight = 0
@@ -102,12 +104,14 @@ class OddServer:
                 """A client that hangs up is part of the tests."""
 
         self._server = Server(("127.0.0.1", 0), Handler)
+        if tls:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True, do_handshake_on_connect=False)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
 
     @property
     def origin(self) -> str:
-        """``http://127.0.0.1:PORT``."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        """``http://127.0.0.1:PORT``, or https."""
+        return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> OddServer:
         self._thread.start()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import re
 
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_confluence.confluence.cql import in_list, quoted
@@ -23,6 +23,7 @@ def read(text: str, position: int = 0) -> tuple[str, int]:
     return value, found.end()
 
 
+@settings(deadline=None)
 @given(st.text())
 @example('DOCS" or space != "X')
 @example("\\")
@@ -33,6 +34,7 @@ def test_no_text_can_leave_its_quotes(value: str) -> None:
     assert (value, len(text)) == read(text)
 
 
+@settings(deadline=None)
 @given(st.lists(st.text(), min_size=1, max_size=5))
 def test_a_list_holds_exactly_its_values(values: list[str]) -> None:
     text = in_list(values)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -64,6 +67,28 @@ def test_a_refused_credential_is_not_taken_for_another_edition(datacenter: Sandb
     with pytest.raises(CredentialsError):
         connect(ConnectionSettings(datacenter.endpoint, token="wr0ng"), gate=gate)
     assert len(datacenter.requests) == 1
+
+
+def test_clients_with_one_credential_share_the_gate_of_the_process(cloud: Sandbox) -> None:
+    settings = ConnectionSettings(cloud.endpoint, cloud.username, cloud.token, max_in_flight=3)
+    first, second = connect(settings), connect(settings)
+    other = connect(replace(settings, token="another"))
+    assert first.transport.gate is second.transport.gate  # type: ignore[attr-defined]
+    assert first.transport.gate is not other.transport.gate  # type: ignore[attr-defined]
+    assert first.transport.gate.max_in_flight == 3  # type: ignore[attr-defined]
+    first.identity()
+    assert (first.requests_made, second.requests_made) == (1, 0)
+    first.close()
+
+
+def test_importing_and_connecting_load_no_http_library() -> None:
+    code = (
+        "import sys; from airflow_provider_confluence.confluence.client import ConnectionSettings, connect; "
+        "connect(ConnectionSettings('https://site.atlassian.net', 'a@example.com', 't')); "
+        "print(sorted({'requests', 'urllib3', 'atlassian', 'airflow', 'lxml'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "[]\n"
 
 
 # ---------------------------------------------------------------------------------------- Cloud
@@ -141,8 +166,6 @@ def test_a_space_key_with_quotes_stays_a_key(cloud: Sandbox, open_client: Open) 
     page = cloud.model.create_page("DOCS", "Mine", labels=["mine"])
     client = open_client(cloud)
     (space,) = client.spaces(["DOCS"])
-    from dataclasses import replace
-
     odd = replace(space, key='DOCS" or space = "OTHER')
     assert [(e.content_id, e.labels) for e in client.list_content(odd, "page")] == [(page, None)]
 

@@ -190,3 +190,12 @@ def test_one_credential_has_one_gate_and_the_latest_limits() -> None:
     assert first is again
     assert first is not other
     assert (first.max_in_flight, first.allowed_per_second) == (2, 5)
+
+
+def test_new_limits_keep_to_the_server_s_bucket(fake_time: FakeTime) -> None:
+    gate = Gate(clock=fake_time.clock, sleep=fake_time.sleep)
+    dry = {"X-RateLimit-Remaining": "0", "X-RateLimit-Interval-Seconds": "1", "X-RateLimit-FillRate": "5"}
+    gate.answered(200, dry, 0.01, "GET /x")
+    gate.configure(2, 50.0, 120.0)
+    gate.answered(200, dry, 0.01, "GET /x")
+    assert gate.allowed_per_second == 5

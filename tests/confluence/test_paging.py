@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_confluence.confluence.paging import PagedListing, Progress, Row, by_cursor, by_offset
@@ -268,6 +268,7 @@ def test_items_that_shift_while_listing_are_a_doubt() -> None:
     assert not found.complete
 
 
+@settings(deadline=None)
 @given(total=st.integers(0, 60), cap=st.integers(1, 12), limit=st.integers(1, 12))
 def test_offset_paging_yields_each_item_once(total: int, cap: int, limit: int) -> None:
     found, _ = listing(by_offset, honest_offset(total, cap), limit=limit)
@@ -275,6 +276,7 @@ def test_offset_paging_yields_each_item_once(total: int, cap: int, limit: int) -
     assert found.complete
 
 
+@settings(deadline=None)
 @given(total=st.integers(0, 60), repeats=st.sets(st.integers(0, 59)))
 def test_cursor_paging_yields_each_item_once_and_doubts_a_server_that_repeats(total: int, repeats: set[int]) -> None:
     def serve(query: Params) -> dict[str, Any]:

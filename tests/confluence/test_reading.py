@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_confluence.confluence.reading import absolute, instant, label_names
@@ -35,6 +35,7 @@ def test_an_instant_is_read_whatever_its_zone_and_fraction(given_: object, expec
     assert expected == instant(given_)
 
 
+@settings(deadline=None)
 @given(
     st.datetimes(min_value=datetime.fromisoformat("1900-01-01"), max_value=datetime.fromisoformat("2200-01-01")),
     st.integers(min_value=-14 * 60, max_value=14 * 60),
