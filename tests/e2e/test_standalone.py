@@ -1,0 +1,137 @@
+"""End to end: a real ``airflow standalone``, driven over REST, keeps two datasources true to two Confluences, one of each edition."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_confluence.sinks.local_search import LocalIndex
+from airflow_provider_confluence.testing.sandbox import Sandbox
+from airflow_provider_confluence.testing.standalone import Standalone, wait_until
+from tests.contracts.checker import ContractChecker
+
+pytestmark = [pytest.mark.xdist_group("standalone"), pytest.mark.timeout(900)]
+DAGS = Path(__file__).parents[2] / "dags"
+
+
+def fill(sandbox):
+    model = sandbox.model
+    model.create_space("DOCS", "Documentation")
+    home = model.create_page("DOCS", "Home", "<p>Welcome</p>")
+    model.create_page("DOCS", "Guide", "<p>Turn the handle</p>", parent=home)
+    model.create_page("DOCS", "Leaving", "<p>Soon gone</p>", parent=home)
+    model.create_blogpost("DOCS", "News", "<p>Shipped</p>")
+    return sandbox
+
+
+def definition(connection, sink):
+    # An interval that never comes round in a test: the first run is the schedule's, the others are triggered.
+    return {
+        "name": connection,
+        "conn_id": connection,
+        "space": "DOCS",
+        "enable_blogposts": True,
+        "interval": "23h",
+        "queue": {"name": sink},
+    }
+
+
+def titles(airflow, name, query):
+    with LocalIndex(airflow.home / "confluence" / "index" / f"{name}.sqlite3") as index:
+        return [hit.title for hit in index.search(query).hits]
+
+
+def count(airflow, name):
+    with LocalIndex(airflow.home / "confluence" / "index" / f"{name}.sqlite3") as index:
+        return sum(index.counts().values())
+
+
+def states(airflow, dag_id, run_id):
+    return {(task["task_id"], task["map_index"]): task["state"] for task in airflow.tasks(dag_id, run_id)}
+
+
+def run_again(airflow, dag_id):
+    run_id = airflow.trigger(dag_id)
+    return run_id, airflow.wait_for_run(dag_id, run_id)
+
+
+def test_two_datasources_stay_true_to_two_confluences(tmp_path):
+    checkers = {edition: ContractChecker(edition) for edition in ("cloud", "datacenter")}
+    with (
+        Sandbox("cloud", observer=checkers["cloud"]) as cloud,
+        Sandbox("datacenter", observer=checkers["datacenter"]) as datacenter,
+        Standalone(tmp_path / "airflow", DAGS) as airflow,
+    ):
+        sandboxes = {"cloud": fill(cloud), "server": fill(datacenter)}
+        for name, sandbox in sandboxes.items():
+            airflow.set_connection(
+                name, conn_type="confluence", host=sandbox.endpoint, login=sandbox.username, password=sandbox.token
+            )
+        airflow.set_variable(
+            "confluence_datasources", json.dumps({name: definition(name, f"index_{name}") for name in sandboxes})
+        )
+
+        # ------------------------------------------------------------ first run: everything is indexed
+        for name in sandboxes:
+            airflow.wait_for_dag(f"confluence__{name}")
+        for name in sandboxes:
+            run_id, state = run_again(airflow, f"confluence__{name}")
+            assert state == "success"
+            assert states(airflow, f"confluence__{name}", run_id)[("verdict", -1)] == "skipped"
+            assert count(airflow, f"index_{name}") == 4
+            assert titles(airflow, f"index_{name}", "turn the handle") == ["Guide"]
+
+        # ------------------------------------------------------------ edits and deletes are followed
+        for name, sandbox in sandboxes.items():
+            model = sandbox.model
+            model.edit(model.find("Guide"), body="<p>Push the lever</p>")
+            model.trash(model.find("Leaving"))
+            model.create_page("DOCS", "Arrived", "<p>Fresh from the press</p>")
+            run_id, state = run_again(airflow, f"confluence__{name}")
+            assert state == "success"
+            counts = airflow.xcom(f"confluence__{name}", run_id, "commit", "return_value")["counts"]
+            assert (counts["fetched"], counts["written"], counts["deleted"]) == (2, 2, 1)
+            assert titles(airflow, f"index_{name}", "push the lever") == ["Guide"]
+            assert titles(airflow, f"index_{name}", "turn the handle") == []
+            assert titles(airflow, f"index_{name}", "soon gone") == []
+            assert titles(airflow, f"index_{name}", "fresh press") == ["Arrived"]
+
+        # ------------------------------------------------------------ a task of the finished run, cleared by hand, does no harm
+        dag_id = "confluence__cloud"
+        run_id = airflow.runs(dag_id)[-1]["dag_run_id"]
+        airflow.call(
+            "POST",
+            f"/dags/{dag_id}/clearTaskInstances",
+            {
+                "dry_run": False,
+                "dag_run_id": run_id,
+                "task_ids": ["shards.index"],
+                "only_failed": False,
+                "reset_dag_runs": True,
+            },
+        )
+        wait_until(
+            lambda: states(airflow, dag_id, run_id).get(("shards.index", 0)) == "skipped",
+            120,
+            "the cleared index task skips",
+        )
+        assert airflow.wait_for_run(dag_id, run_id) == "success"
+        assert titles(airflow, "index_cloud", "push the lever") == ["Guide"]
+        assert count(airflow, "index_cloud") == 4
+
+        # ------------------------------------------------------------ a wrong token fails at once, without retries
+        airflow.set_connection(
+            "cloud", conn_type="confluence", host=cloud.endpoint, login=cloud.username, password="not-the-token"
+        )
+        run_id, state = run_again(airflow, dag_id)
+        assert state == "failed"
+        listed = next(task for task in airflow.tasks(dag_id, run_id) if task["task_id"] == "list_changes")
+        assert (listed["state"], listed["try_number"]) == ("failed", 1)
+        assert count(airflow, "index_cloud") == 4
+        log = "".join(p.read_text(errors="replace") for p in airflow.home.rglob("*.log"))
+        assert "not-the-token" not in log
+        assert cloud.token not in log
+    for checker in checkers.values():
+        checker.assert_clean()
