@@ -125,7 +125,7 @@ class ConfluenceClient(Protocol):
     def fetch_bodies(
         self, type_: Literal["page", "blogpost"], content_ids: Sequence[str]
     ) -> Iterator[Fetched | Failure]:
-        """Yield items with bodies, in any order, in bulk and in parallel; an id that is gone yields a failure with reason ``gone``."""
+        """Yield items with bodies, in any order, in bulk and in parallel; ids that are gone yield nothing."""
 
     def tree_nodes(self, nodes: Iterable[tuple[str, str]]) -> dict[str, TreeNode]:
         """Return folders and their like by ``(id, type)``; invisible ones are absent. 1 request each (they have no list)."""

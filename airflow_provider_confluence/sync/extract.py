@@ -216,10 +216,6 @@ class _Extraction:
         )
 
     def _add_failure(self, batch: _Batch, item: PlanItem, failure: Failure) -> None:
-        if failure.reason == "gone":
-            self.gone += 1
-            self._add(batch, {"op": "upsert", "id": item.content_id, "gone": True})
-            return
         self.failed += 1
         record = replace(item.record(), pending=False)
         self._add(

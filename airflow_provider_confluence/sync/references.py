@@ -23,6 +23,8 @@ class References:
 
     def read(self, fetched: Fetched) -> model.Content:
         """Return the content of a body; nothing is looked up yet."""
+        if fetched.representation != "storage":
+            return model.Content(warnings=(f"unread_representation={fetched.representation}",))
         return storage_format.read(fetched.body)
 
     def look_up(self, contents: Iterable[tuple[Fetched, model.Content]]) -> None:
