@@ -50,9 +50,7 @@ def airflow_db() -> None:
 
 
 @pytest.fixture
-def deploy(
-    airflow_db: None, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Deployment]:
+def deploy(airflow_db: None, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
     """Yield a deployment of its own, with a connection to the sandbox and a datasource on its space DOCS."""
     yield _deployment(sandbox, tmp_path, monkeypatch)
 
