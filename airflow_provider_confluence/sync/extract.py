@@ -165,9 +165,8 @@ class _Extraction:
         self._convert(waiting)
         for content_id in sorted(open_ids):
             item, batch = wanted[content_id]
-            self._add_failure(
-                batch, item, Failure(content_id, item.type, "gone", "it vanished between listing and fetch")
-            )
+            self.gone += 1
+            self._add(batch, {"op": "upsert", "id": item.content_id, "gone": True})
 
     def _convert(self, waiting: list[tuple[PlanItem, _Batch, Fetched, Any]]) -> None:
         self.references.look_up([(fetched, content) for _, _, fetched, content in waiting])
