@@ -7,7 +7,6 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,20 +24,18 @@ os.environ.update(
     AIRFLOW__LOGGING__BASE_LOG_FOLDER=str(_HOME / "logs"),
 )
 
-from tests.airflow.deployment import Deployment  # noqa: E402
-
 from airflow_provider_confluence.testing.sandbox import Sandbox  # noqa: E402
+from tests.airflow.deployment import Deployment  # noqa: E402
 
 _HERE = Path(__file__).parent
 _numbers = itertools.count(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let Airflow's own warnings pass here; warnings that name our package stay errors."""
+    """Let Airflow's own warnings pass here; those that our code causes stay errors."""
     for item in items:
         if item.path.is_relative_to(_HERE):
-            item.add_marker(pytest.mark.filterwarnings("default"), append=False)
-            item.add_marker(pytest.mark.filterwarnings("error:::airflow_provider_confluence"), append=False)
+            item.add_marker(pytest.mark.filterwarnings("ignore", "error:::(airflow_provider_confluence|tests)"))
 
 
 @pytest.fixture(scope="session")
@@ -50,9 +47,9 @@ def airflow_db() -> None:
 
 
 @pytest.fixture
-def deploy(airflow_db: None, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
-    """Yield a deployment of its own, with a connection to the sandbox and a datasource on its space DOCS."""
-    yield _deployment(sandbox, tmp_path, monkeypatch)
+def deploy(airflow_db: None, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Deployment:
+    """Return a deployment of its own, with a connection to the sandbox and a datasource on its space DOCS."""
+    return _deployment(sandbox, tmp_path, monkeypatch)
 
 
 @pytest.fixture

@@ -1,0 +1,27 @@
+"""Prints the serialized DAGs of a fixed Variable: run twice, in processes with different hash seeds, the outputs must be equal."""
+
+from __future__ import annotations
+
+import json
+import os
+
+VARIABLE = {
+    "docs": {"space": ["DOCS", "OPS"], "interval": "5m", "airflow": {"tags": ["b", "a", "c"], "retries": 1}},
+    "slow": {"space": "TEAM", "interval": "90m"},
+    "off": {"space": "TEAM", "enabled": False},
+    "broken": {"space": 7},
+}
+
+
+def serialized() -> str:
+    """Return the DAGs as Airflow stores them."""
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    from airflow_provider_confluence.dag_factory import build_dags
+
+    return json.dumps({dag_id: DagSerialization.to_dict(dag) for dag_id, dag in build_dags().items()})
+
+
+if __name__ == "__main__":
+    os.environ["AIRFLOW_VAR_CONFLUENCE_DATASOURCES"] = json.dumps(VARIABLE)
+    print("serialized:" + serialized())

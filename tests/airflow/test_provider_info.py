@@ -1,0 +1,85 @@
+"""What Airflow learns about the provider: by its own schema, and through its own loaders."""
+
+from __future__ import annotations
+
+import json
+from importlib import import_module, resources
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from airflow_provider_confluence.get_provider_info import get_provider_info
+
+pytestmark = pytest.mark.xdist_group("airflow")
+
+
+def test_the_provider_info_fits_airflow_s_schema() -> None:
+    schema = json.loads(resources.files("airflow").joinpath("provider_info.schema.json").read_text())
+    jsonschema.validate(get_provider_info(), schema)
+
+
+def test_the_installed_package_announces_it() -> None:
+    (point,) = [
+        p for p in entry_points(group="apache_airflow_provider") if p.value.startswith("airflow_provider_confluence")
+    ]
+    assert point.load() is get_provider_info
+
+
+def test_airflow_finds_the_connection_type_with_its_form() -> None:
+    from airflow.providers_manager import ProvidersManager
+    from airflow.sdk.providers_manager_runtime import ProvidersManagerTaskRuntime
+
+    hook = ProvidersManagerTaskRuntime().hooks["confluence"]
+    assert hook is not None
+    assert (hook.hook_name, hook.connection_id_attribute_name) == ("Confluence", "confluence_conn_id")
+    behaviour = ProvidersManager().field_behaviours["confluence"]
+    assert behaviour["relabeling"]["password"] == "API token or personal access token"
+
+
+def test_every_extra_that_the_hook_reads_has_a_field_in_the_form() -> None:
+    from airflow_provider_confluence.hooks.confluence import _Extras
+
+    (connection_type,) = get_provider_info()["connection-types"]
+    assert set(connection_type["conn-fields"]) == _Extras.KNOWN
+
+
+def test_every_module_that_is_named_exists() -> None:
+    info = get_provider_info()
+    for group in ("hooks", "operators"):
+        for entry in info[group]:
+            for module in entry["python-modules"]:
+                import_module(module)
+    module, _, name = info["connection-types"][0]["hook-class-name"].rpartition(".")
+    assert hasattr(import_module(module), name)
+
+
+def test_the_configuration_section_has_its_defaults() -> None:
+    from airflow.configuration import conf
+
+    assert not conf.get("confluence", "allowed_paths", fallback="")
+    options = get_provider_info()["config"]["confluence"]["options"]
+    assert set(options) == {"storage_path", "allowed_paths"}
+
+
+def test_the_storage_is_a_folder_in_airflow_home_by_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from airflow_provider_confluence.operators import _deployment
+
+    monkeypatch.delenv("AIRFLOW__CONFLUENCE__STORAGE_PATH", raising=False)
+    monkeypatch.setenv("AIRFLOW_HOME", str(tmp_path))
+    assert _deployment.storage().where() == str(tmp_path / "confluence")
+    assert _deployment.index_folder() == tmp_path / "confluence" / "index"
+
+
+def test_allowed_paths_are_folders_with_commas_between(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    from airflow_provider_confluence.datasource import read_datasource
+    from airflow_provider_confluence.errors import ConfigurationError
+    from airflow_provider_confluence.operators import _deployment
+
+    monkeypatch.setenv("AIRFLOW__CONFLUENCE__STORAGE_PATH", f"file://{tmp_path}/state")
+    datasource = read_datasource("docs", {"space": "DOCS", "sink": {"type": "local", "path": str(tmp_path / "b")}})
+    with pytest.raises(ConfigurationError, match="allowed_paths"):
+        _deployment.make_sink(datasource)
+    monkeypatch.setenv("AIRFLOW__CONFLUENCE__ALLOWED_PATHS", f"{tmp_path}/a, {tmp_path}/b")
+    _deployment.make_sink(datasource).close()
