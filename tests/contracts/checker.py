@@ -101,7 +101,7 @@ def _query_shape(query: dict[str, list[str]]) -> tuple[tuple[str, str], ...]:
     shape = []
     for name, values in sorted(query.items()):
         joined = ",".join(values)
-        if name in ("cursor", "start"):
+        if name in ("cursor", "start", "key", "username"):
             joined = "…"
         elif name in ("id", "ids", "space-id", "accountId", "keys"):
             joined = f"{joined.count(',') + 1} {re.sub('[0-9]+', '0', joined[:40])}"

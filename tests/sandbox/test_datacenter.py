@@ -213,3 +213,47 @@ def test_one_wiki_is_served_as_both_editions(calling: Callable[[Sandbox], Caller
         model.edit(page, body="x")
         assert calling(cloud).json(f"/api/v2/pages/{page}")["version"]["number"] == 2
         assert calling(datacenter).json(f"/rest/api/content/{page}")["version"]["number"] == 2
+
+
+def test_a_person_is_found_by_user_key_or_by_login_name(on_datacenter: Caller) -> None:
+    on_datacenter.sandbox.model.add_user("ff8081", "Mära O’Neil & Söhne", username="mära+x&y")
+    for asked in ({"key": "ff8081"}, {"username": "mära+x&y"}):
+        row = on_datacenter.json("/rest/api/user", **asked)
+        assert (
+            row["type"],
+            row["userKey"],
+            row["username"],
+            row["displayName"],
+        ) == ("known", "ff8081", "mära+x&y", "Mära O’Neil & Söhne")
+
+
+@pytest.mark.parametrize("asked", [{"key": "nobody"}, {"username": "nobody"}, {"key": "mara"}, {"username": "ff8081"}])
+def test_an_unknown_person_is_absent_with_a_reason(on_datacenter: Caller, asked: dict[str, str]) -> None:
+    on_datacenter.sandbox.model.add_user("ff8081", "Mara", username="mara")
+    response = on_datacenter.get("/rest/api/user", **asked)
+    assert (response.status_code, response.json()["statusCode"]) == (404, 404)
+    assert next(iter(asked.values())) in response.json()["message"]
+
+
+def test_people_are_shown_neither_to_anonymous_visitors_nor_without_a_name(on_datacenter: Caller) -> None:
+    on_datacenter.sandbox.model.readings.anonymous_access = True
+    address = on_datacenter.sandbox.endpoint + "/rest/api/user"
+    assert requests.get(address, params={"key": "admin"}, timeout=5).status_code == 403
+    assert on_datacenter.wrong("/rest/api/user").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("relative_to", "root"), [("base", ""), ("host", "/confluence"), ("nothing", "{origin}/confluence")]
+)
+@pytest.mark.parametrize(
+    "path", ["/rest/api/space/DOCS/content/page?", "/rest/api/content/scan?spaceKey=DOCS&type=page&"]
+)
+def test_next_addresses_are_relative_to_what_the_reading_says(
+    on_datacenter: Caller, relative_to: str, root: str, path: str
+) -> None:
+    on_datacenter.sandbox.model.readings.datacenter_links_relative_to = relative_to  # type: ignore[assignment]
+    for title in "AB":
+        on_datacenter.sandbox.model.create_page("DOCS", title)
+    links = on_datacenter.json(f"{path}limit=1")["_links"]
+    assert links["next"].startswith(root.format(origin=on_datacenter.sandbox.origin) + path.partition("?")[0] + "?")
+    assert (links["base"], links["context"]) == (on_datacenter.sandbox.endpoint, "/confluence")

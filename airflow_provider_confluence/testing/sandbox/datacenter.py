@@ -39,6 +39,7 @@ class DataCenter:
         self._search = Search(model)
         self._router = router = Router()
         for template, handler in (
+            ("/rest/api/user", self._user),
             ("/rest/api/user/current", self._current_user),
             ("/rest/api/server-information", self._server_information),
             ("/rest/api/space", self._spaces),
@@ -102,10 +103,12 @@ class DataCenter:
         return {"self": address, "base": request.origin + self.context, "context": self.context}
 
     def _next(self, request: Request, **changes: str | None) -> str:
-        """Return the next address: relative to the base, with every parameter of the request but the changed ones."""
+        """Return the address of another part: with every parameter of the request but the changed ones."""
         query = [(name, value) for name, values in request.query.items() for value in values if name not in changes]
         query += [(name, value) for name, value in changes.items() if value is not None]
-        return f"{request.path.removeprefix(self.context)}?{urlencode(query)}"
+        root = {"base": "", "host": self.context, "nothing": request.origin + self.context}
+        below = request.path.removeprefix(self.context)
+        return f"{root[self.model.readings.datacenter_links_relative_to]}{below}?{urlencode(query)}"
 
     def _offset_list(
         self, request: Request, found: Sequence[Any], write: Callable[[Any], dict[str, Any]], default: int, cap: int
@@ -139,6 +142,18 @@ class DataCenter:
             row = {"type": "anonymous", "displayName": "Anonymous", "profilePicture": {**picture, "isDefault": True}}
             return json_response(row | {"_expandable": {"status": ""}, "_links": self._links(request)})
         return json_response(self._writer(request).person(self.account.user_id))
+
+    def _user(self, request: Request) -> Response:
+        """Answer one person by user key or by login name; the key counts where both are given [A]."""
+        if self._viewer(request) == "anonymous":
+            raise RefusedError(403, "User not permitted to view user profiles")
+        key, username = request.one("key"), request.one("username")
+        if not key and not username:
+            raise RefusedError(400, "Either key or username must be given")
+        user = self.model.user(key) if key else self.model.user_named(username or "")
+        if user is None:
+            raise RefusedError(404, f"No user found with {'key' if key else 'username'} : {key or username}")
+        return json_response(self._writer(request).person(user.id))
 
     def _server_information(self, request: Request) -> Response:
         return json_response(

@@ -86,6 +86,11 @@ class Model:
         """Return a person, or ``None``."""
         return self._users.get(user_id)
 
+    def user_named(self, username: str) -> User | None:
+        """Return a person by login name, or ``None``."""
+        with self.lock:
+            return next((user for user in self._users.values() if user.username == username), None)
+
     def users(self) -> list[User]:
         """Return everybody."""
         return list(self._users.values())

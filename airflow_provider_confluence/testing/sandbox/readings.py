@@ -75,6 +75,9 @@ class Readings:
     """[A] What happens when ``type`` is sent beside a cursor; the documentation says it is needed on the first request only."""
     scan_remembers_type: bool = True
     """[A] A cursor without ``type`` goes on with the first request's type; ``False`` falls back to ``page``."""
+    datacenter_links_relative_to: Literal["base", "host", "nothing"] = "base"
+    """What ``_links.next`` and ``prev`` are relative to. All examples of the documentation have a context path and links without it
+    (``base``), as CONFSERVER-95396 has [S, R]; but the schema's own examples are whole addresses (``nothing``) [S]."""
     list_cap_bare: int = 500
     """[R] Rows of ``/space/{key}/content/{type}``, ``/content`` and child lists without expansions."""
     list_cap_expanded: int = 200
