@@ -142,6 +142,9 @@ def _build(
     )
 
     own = dict(settings.airflow)
+    problem = _executor_problem(datasource_id, own)
+    if problem is not None:
+        del own["executor"]
     tags = {"confluence", *own.pop("tags", ()), *dag_kwargs.pop("tags", ())}
     if "execution_timeout" in own:
         own["execution_timeout"] = parse_duration(own["execution_timeout"])
@@ -177,6 +180,7 @@ def _build(
             mode="{{ params.mode }}",
             allow_mass_delete="{{ params.allow_mass_delete or '' }}",
             connector_variable=connector_variable,
+            problem=problem,
             **source,
             **own,
         )
@@ -218,6 +222,27 @@ def _cron(interval: timedelta, spread: int) -> str | None:
     hours = minutes // 60
     hour = f"{offset // 60}-23/{hours}" if hours < 24 else str(offset // 60)
     return f"{offset % 60} {hour} * * *"
+
+
+def _executor_problem(datasource_id: str, own: Mapping[str, Any]) -> str | None:
+    """Return what is wrong with the executor that a datasource names, where this can be told.
+
+    Airflow answers a task that names an unknown executor with an import error of the whole file, which hides all other datasources. There
+    is no public way to ask for the executors there are, so this asks Airflow's own loader; where that is missing (in a worker that has the
+    Task SDK only) the DAG has been accepted before.
+    """
+    name = own.get("executor")
+    if name is None:
+        return None
+    try:
+        from airflow.executors.executor_loader import ExecutorLoader
+
+        ExecutorLoader.lookup_executor_name_by_str(name, validate_teams=False)
+    except ImportError:
+        return None
+    except Exception as error:  # noqa: BLE001 - the kind of error differs between versions, and each means that it is not there
+        return f"{datasource_id}.airflow.executor: {name!r} is not in [core] executor of this deployment ({type(error).__name__})"
+    return None
 
 
 def _stand_in(entry: object) -> Datasource:

@@ -20,6 +20,7 @@ DEFAULT_INTERVAL = "5m"
 DEFAULT_QUEUE = "indexing_documents"
 _NOT_HERE = ("token", "password", "username", "endpoint")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_LONGEST = timedelta(days=366)  # a scheduler that adds more than the calendar holds would stop for everybody
 _GO_DURATION = re.compile(r"(?:(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))")
 _UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
@@ -27,12 +28,15 @@ _UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "
 def parse_duration(text: str) -> timedelta:
     """Return a Go duration such as ``30s``, ``5m`` or ``1h30m`` as a timedelta.
 
-    :raises ValueError: for anything else, and for a duration that is not above zero.
+    :raises ValueError: for anything else, and for a duration that is not above zero or longer than a year.
     """
     matches = list(_GO_DURATION.finditer(text))
     if not matches or "".join(m.group(0) for m in matches) != text:
         raise ValueError(f"{text!r} is not a duration like 30s, 5m or 1h30m")
-    duration = timedelta(seconds=sum(float(m.group(1)) * _UNIT_SECONDS[m.group(2)] for m in matches))
+    seconds = sum(float(m.group(1)) * _UNIT_SECONDS[m.group(2)] for m in matches)
+    if seconds > _LONGEST.total_seconds():
+        raise ValueError(f"{text[:40]!r} is longer than a year")
+    duration = timedelta(seconds=seconds)
     if duration <= timedelta(0):
         raise ValueError(f"{text!r} is not above zero")
     return duration
@@ -250,14 +254,14 @@ class _Reader:
             self.say(path, f"expected an object, found {_kind(value)}")
             return {}
         readers: dict[str, Callable[[str, Any], Any]] = {
-            "pool": self._text,
-            "queue": self._text,
-            "executor": self._text,
-            "owner": self._text,
+            "pool": self._short_text,
+            "queue": self._short_text,
+            "executor": self._short_text,
+            "owner": self._short_text,
             "tags": self._tags,
             "retries": self._retries,
             "execution_timeout": self._interval,
-            "priority_weight": self._count,
+            "priority_weight": self._weight,
         }
         self._say_unknown(f"{path}.", value, readers)
         return {key: read(f"{path}.{key}", value[key]) for key, read in readers.items() if key in value}
@@ -269,10 +273,23 @@ class _Reader:
         return list(value)
 
     def _retries(self, path: str, value: Any) -> int:
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            self.say(path, "expected a whole number of at least 0")
+        if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= 100:
+            self.say(path, "expected a whole number from 0 to 100")
             return 0
         return value
+
+    def _weight(self, path: str, value: Any) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 1_000_000:
+            self.say(path, "expected a whole number from 1 to 1000000")
+            return 1
+        return value
+
+    def _short_text(self, path: str, value: Any) -> str:
+        # What does not fit into Airflow's columns would stop its scheduler, and with it every DAG.
+        if isinstance(value, str) and len(value) > 250:
+            self.say(path, "is longer than 250 characters")
+            return ""
+        return self._text(path, value)
 
     def _say_unknown(self, prefix: str, keys: Iterable[Any], readers: Mapping[str, Any]) -> None:
         for key in keys:

@@ -130,6 +130,7 @@ class ConfluenceListChangesOperator(_ConfluenceOperator):
     :param variable: the Variable of the datasources.
     :param connector_variable: the Variable of their defaults.
     :param patience_seconds: how long a request sits out a pause before the task gives its slot back until the pause is over.
+    :param problem: a sentence to fail with at once: what the DAG factory found wrong and no task can see.
     """
 
     template_fields: Sequence[str] = ("mode", "allow_mass_delete", "confluence_conn_id")
@@ -146,6 +147,7 @@ class ConfluenceListChangesOperator(_ConfluenceOperator):
         variable: str = DATASOURCES_VARIABLE,
         connector_variable: str = CONNECTOR_VARIABLE,
         patience_seconds: float = 120.0,
+        problem: str | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -157,12 +159,15 @@ class ConfluenceListChangesOperator(_ConfluenceOperator):
         self.variable = variable
         self.connector_variable = connector_variable
         self.patience_seconds = patience_seconds
+        self.problem = problem
 
     def _step(self, context: Context) -> list[dict[str, Any]]:
-        from airflow_provider_confluence.errors import SupersededError
+        from airflow_provider_confluence.errors import ConfigurationError, SupersededError
         from airflow_provider_confluence.sync.list_changes import list_changes
 
         datasource = self._read_datasource()
+        if self.problem is not None:
+            raise ConfigurationError(self.problem)
         run = self._run_context(context, patience_seconds=self.patience_seconds)
         ti = context["ti"]
         try:

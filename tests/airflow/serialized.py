@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 
 VARIABLE = {
     "docs": {"space": ["DOCS", "OPS"], "interval": "5m", "airflow": {"tags": ["b", "a", "c"], "retries": 1}},
@@ -25,3 +26,12 @@ def serialized() -> str:
 if __name__ == "__main__":
     os.environ["AIRFLOW_VAR_CONFLUENCE_DATASOURCES"] = json.dumps(VARIABLE)
     print("serialized:" + serialized())
+    # Parsing happens often: what does the work is imported by the tasks.
+    heavy = (
+        "airflow_provider_confluence.sync",
+        "airflow_provider_confluence.confluence",
+        "atlassian",
+        "lxml",
+        "selectolax",
+    )
+    print("imported:" + json.dumps(sorted(name for name in sys.modules if name.startswith(heavy))))

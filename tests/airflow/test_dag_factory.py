@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_confluence.dag_factory import MODES, build_dags, dag_id_of
+from airflow_provider_confluence.datasource import read_datasource
 from airflow_provider_confluence.errors import DatasourceError
 from tests.airflow import serialized
 from tests.airflow.deployment import Deployment
@@ -270,6 +272,36 @@ def test_an_airflow_block_with_mistakes_names_them(on_cloud: Deployment, capfd: 
         assert f"{on_cloud.id}.{path}" in shown
 
 
+def test_an_unknown_executor_fails_its_own_dag_and_hides_no_other(
+    on_cloud: Deployment, capfd: pytest.CaptureFixture[str]
+) -> None:
+    wrong = {"space": "DOCS", "airflow": {"executor": "NoSuchExecutor"}}
+    on_cloud.write_variable(json.dumps({"wrong": wrong, on_cloud.id: on_cloud.definition}))
+    bag = dag_bag()
+    assert bag.import_errors == {}
+    assert sorted(bag.dags) == sorted(["confluence__wrong", f"confluence__{on_cloud.id}"])
+    red = on_cloud.run(build_dags()["confluence__wrong"])
+    assert (red.state, red.tries("list_changes")) == ("failed", 1)
+    assert "wrong.airflow.executor: 'NoSuchExecutor' is not in [core] executor" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("block", "path"),
+    [
+        ({"interval": "99999999999999999999h"}, "interval"),
+        ({"airflow": {"pool": "x" * 251}}, "airflow.pool"),
+        ({"airflow": {"queue": "x" * 251}}, "airflow.queue"),
+        ({"airflow": {"retries": 10**12}}, "airflow.retries"),
+        ({"airflow": {"priority_weight": 10**12}}, "airflow.priority_weight"),
+    ],
+)
+def test_what_would_stop_the_scheduler_is_a_mistake(variable: Any, block: dict[str, Any], path: str) -> None:
+    with pytest.raises(DatasourceError, match=re.escape(f"docs.{path}: ")):
+        read_datasource("docs", {"space": "DOCS", **block})
+    variable({"docs": {"space": "DOCS", **block}, "team": {"space": "TEAM"}})
+    assert sorted(build_dags()) == ["confluence__docs", "confluence__team"]
+
+
 def test_default_args_and_dag_kwargs_hold_for_all(variable: Any) -> None:
     variable({"docs": {"space": "DOCS", "airflow": {"retries": 2}}, "team": {"space": "TEAM"}})
     dags = build_dags(
@@ -328,6 +360,7 @@ def test_building_twice_gives_the_same_serialized_dags(variable: Any, tmp_path: 
         timeout=100,
         check=True,
     )
+    assert "imported:[]" in done.stdout.splitlines()
     (there,) = [line for line in done.stdout.splitlines() if line.startswith("serialized:")]
     assert json.loads(there.removeprefix("serialized:")) == json.loads(here)
 
