@@ -86,6 +86,14 @@ class Listing(Iterable[Entry], Protocol):
     doubt: str | None
 
 
+class NewestFirst(Iterable[list[Entry]], Protocol):
+    """Pages of entries, the latest change first, for as long as the caller goes on. Iterate once."""
+
+    @property
+    def doubt(self) -> str | None:
+        """What was odd so far, in the paging or in the order of the rows; then only a whole listing tells the truth."""
+
+
 class ConfluenceClient(Protocol):
     """The typed client. Every call raises the errors of :mod:`airflow_provider_confluence.errors` and nothing else."""
 
@@ -112,6 +120,15 @@ class ConfluenceClient(Protocol):
 
     def list_attachments(self, spaces: Sequence[Space]) -> Listing:
         """Return current attachments, ``container_id`` set; on Cloud those of other spaces too, because no filter exists there."""
+
+    def list_newest(
+        self, spaces: Sequence[Space], type_: Literal["page", "blogpost", "attachment"]
+    ) -> list[NewestFirst]:
+        """Return the current items of the spaces, the latest change first: one listing for every 100 spaces, 1 request a page.
+
+        It sees edits and new items, nothing else: no deletion, move, label or archiving brings an item to the top. On Data Center it is
+        a search, which may lag behind. Attachments are those of the whole site on Cloud.
+        """
 
     def attachments_of(self, container: Entry) -> Listing:
         """Return the current attachments of one page or blog post; an invisible container lists nothing and is not complete."""

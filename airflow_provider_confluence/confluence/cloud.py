@@ -15,11 +15,19 @@ from airflow_provider_confluence.confluence.client import (
     Fetched,
     Identity,
     Listing,
+    NewestFirst,
     TreeNode,
 )
 from airflow_provider_confluence.confluence.cql import quoted
 from airflow_provider_confluence.confluence.identity import read_identity
-from airflow_provider_confluence.confluence.paging import PagedListing, Progress, Row, by_cursor, rows_of
+from airflow_provider_confluence.confluence.paging import (
+    PagedListing,
+    PagedNewestFirst,
+    Progress,
+    Row,
+    by_cursor,
+    rows_of,
+)
 from airflow_provider_confluence.confluence.reading import (
     absolute,
     distinct,
@@ -46,6 +54,7 @@ _log = logging.getLogger(__name__)
 MOST = 250
 MAX_BODIES_BYTES = 32 * 1024 * 1024  # a batch of bodies larger than this is halved
 LABELS_AT_A_TIME = 200
+SPACES_AT_A_TIME = 100
 FIND_STATUSES: Final = {"page": "current,archived,trashed,deleted", "blogpost": "current,deleted,trashed"}
 PLURALS: Final = {"page": "pages", "blogpost": "blogposts", "attachment": "attachments"}
 NODES: Final = {"folder": "folders", "whiteboard": "whiteboards", "database": "databases", "embed": "embeds"}
@@ -170,6 +179,26 @@ class CloudClient(ConfluenceClient):
         """Return the current attachments of one page or blog post; an invisible one lists nothing and is not complete."""
         plural = PLURALS["blogpost" if container.type == "blogpost" else "page"]
         return self._attachments(f"/api/v2/{plural}/{quoted_part(container.content_id)}/attachments", container)
+
+    def list_newest(
+        self, spaces: Sequence[Space], type_: Literal["page", "blogpost", "attachment"]
+    ) -> list[NewestFirst]:
+        """Return current items, the latest change first. 1 request for each page of 250, for every 100 spaces."""
+        ids = distinct(space.id for space in spaces)
+        reach: list[Params] = [
+            {"space-id": ",".join(ids[at : at + SPACES_AT_A_TIME])} for at in range(0, len(ids), SPACES_AT_A_TIME)
+        ]
+
+        def walk(filters: Params, progress: Progress) -> Iterator[list[Entry]]:
+            params: Params = {**filters, "status": "current", "sort": "-modified-date", "limit": MOST}
+            for rows in by_cursor(self._get, f"/api/v2/{PLURALS[type_]}", params, progress):
+                current = [row for row in rows if row.get("status", "current") == "current"]
+                yield [
+                    self._attachment(row, None) if type_ == "attachment" else self._entry(row, type_, None)
+                    for row in current
+                ]
+
+        return [PagedNewestFirst(partial(walk, filters)) for filters in ([{}] if type_ == "attachment" else reach)]
 
     def _attachments(self, path: str, container: Entry | None = None) -> Listing:
         def walk(progress: Progress) -> Iterator[Iterable[Entry]]:

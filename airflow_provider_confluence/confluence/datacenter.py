@@ -14,11 +14,20 @@ from airflow_provider_confluence.confluence.client import (
     Fetched,
     Identity,
     Listing,
+    NewestFirst,
     TreeNode,
 )
 from airflow_provider_confluence.confluence.cql import in_list
 from airflow_provider_confluence.confluence.identity import read_identity
-from airflow_provider_confluence.confluence.paging import PagedListing, Progress, Row, by_cursor, by_offset, rows_of
+from airflow_provider_confluence.confluence.paging import (
+    PagedListing,
+    PagedNewestFirst,
+    Progress,
+    Row,
+    by_cursor,
+    by_offset,
+    rows_of,
+)
 from airflow_provider_confluence.confluence.reading import (
     absolute,
     distinct,
@@ -144,6 +153,26 @@ class DataCenterClient(ConfluenceClient):
                     yield self._current_attachments(rows, None)
 
         return PagedListing(walk)
+
+    def list_newest(
+        self, spaces: Sequence[Space], type_: Literal["page", "blogpost", "attachment"]
+    ) -> list[NewestFirst]:
+        """Return current items, the latest change first, as the search index knows them. 1 request for each page of 200."""
+        keys = distinct(space.key for space in spaces)
+
+        def walk(some: Sequence[str], progress: Progress) -> Iterator[list[Entry]]:
+            cql = f"type = {type_} and space in {in_list(some)} order by lastmodified desc"
+            params: Params = {"cql": cql, "expand": ATTACHED if type_ == "attachment" else LISTED, "limit": LIMIT}
+            for rows in by_offset(self._transport.get, "/rest/api/content/search", params, progress):
+                if type_ == "attachment":
+                    yield self._current_attachments(rows, None)
+                else:
+                    yield [self._entry(row, type_, None) for row in rows if row.get("status", "current") == "current"]
+
+        return [
+            PagedNewestFirst(partial(walk, keys[start : start + KEYS_AT_A_TIME]))
+            for start in range(0, len(keys), KEYS_AT_A_TIME)
+        ]
 
     def attachments_of(self, container: Entry) -> Listing:
         """Return the current attachments of one page or blog post; an invisible one lists nothing and is not complete."""

@@ -72,6 +72,36 @@ class PagedListing:
         self.complete = progress.doubt is None
 
 
+class PagedNewestFirst:
+    """Pages of entries in the order of their last change (see :class:`~airflow_provider_confluence.confluence.client.NewestFirst`)."""
+
+    def __init__(self, walk: Callable[[Progress], Iterator[list[Entry]]]) -> None:
+        self._walk = walk
+        self._progress = Progress()
+
+    @property
+    def doubt(self) -> str | None:
+        """What was odd so far."""
+        return self._progress.doubt
+
+    def __iter__(self) -> Iterator[list[Entry]]:
+        """Yield the pages; an item may come twice where it was changed meanwhile."""
+        earliest: str | None = None
+        try:
+            for entries in self._walk(self._progress):
+                for entry in entries:
+                    if entry.updated is None:
+                        self._progress.distrust(f"item {entry.content_id} has no time of its last change")
+                    elif earliest is not None and entry.updated > earliest:
+                        self._progress.distrust(
+                            f"item {entry.content_id} was listed out of the order that was asked for"
+                        )
+                    earliest = entry.updated or earliest
+                yield entries
+        except AbsentError as error:
+            self._progress.distrust(str(error))
+
+
 def rows_of(answer: Answer) -> list[Row]:
     """Return the ``results`` of an answer. :raises ContractError: where there are none to be found."""
     rows = answer.data.get("results")
