@@ -1,0 +1,48 @@
+"""The documentation names every setting, extra and operator there is."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from airflow_provider_confluence.datasource import Datasource
+from airflow_provider_confluence.get_provider_info import get_provider_info
+
+pytestmark = pytest.mark.xdist_group("airflow")
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "airflow.md").read_text(encoding="utf-8")
+
+
+def named_in_tables() -> set[str]:
+    """Return the words in the first column of the page's tables."""
+    return {word for row in re.findall(r"^\| (`[^|]+) \|", PAGE, flags=re.M) for word in re.findall(r"`([\w.]+)`", row)}
+
+
+def test_every_setting_of_a_datasource_is_in_the_page_and_no_other() -> None:
+    (connection_type,) = get_provider_info()["connection-types"]
+    tasks = ("shards", "list_changes", "commit", "verdict")
+    settings = {name for name in named_in_tables() if not name.startswith(tasks)} - set(connection_type["conn-fields"])
+    # Two fields have another name inside.
+    known = {field.name for field in fields(Datasource)} - {"id", "queue_name"} | {"queue"}
+    assert settings == known
+
+
+def test_every_extra_is_in_the_page() -> None:
+    (connection_type,) = get_provider_info()["connection-types"]
+    assert set(connection_type["conn-fields"]) <= named_in_tables()
+
+
+def test_every_option_is_in_the_page() -> None:
+    for option in get_provider_info()["config"]["confluence"]["options"]:
+        assert option in PAGE
+
+
+def test_the_dag_file_in_the_page_is_the_one_that_is_shipped() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.S)
+    wanted = [line.split("  #")[0] for line in code.splitlines() if line]
+    shipped = (ROOT / "dags" / "confluence_datasources.py").read_text(encoding="utf-8").splitlines()
+    assert [line for line in shipped if line and not line.startswith('"""')] == wanted
