@@ -257,3 +257,16 @@ def test_next_addresses_are_relative_to_what_the_reading_says(
     links = on_datacenter.json(f"{path}limit=1")["_links"]
     assert links["next"].startswith(root.format(origin=on_datacenter.sandbox.origin) + path.partition("?")[0] + "?")
     assert (links["base"], links["context"]) == (on_datacenter.sandbox.endpoint, "/confluence")
+
+
+def test_a_page_has_no_comments_and_a_hidden_one_has_no_answer(on_datacenter: Caller) -> None:
+    page = on_datacenter.sandbox.model.create_page("DOCS", "Page")
+    path = f"/rest/api/content/{page}/child/comment"
+    assert on_datacenter.rows(path, depth="all", location="footer,inline") == []
+    on_datacenter.sandbox.model.hide(page)
+    assert on_datacenter.get(path).status_code == 404
+
+
+def test_what_the_sandbox_does_not_serve_is_not_called_absent(on_datacenter: Caller) -> None:
+    assert on_datacenter.wrong("/rest/api/longtask").status_code == 501
+    assert on_datacenter.wrong("/rest/mine/1.0").status_code == 404

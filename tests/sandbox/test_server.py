@@ -5,6 +5,7 @@ import doctest
 import importlib
 import pkgutil
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -161,3 +162,15 @@ def test_the_sandbox_shares_no_code_with_the_client() -> None:
         for line in path.read_text(encoding="utf-8").splitlines():
             if line.lstrip().startswith(("import ", "from ")) and "airflow_provider_confluence" in line:
                 assert "airflow_provider_confluence.testing.sandbox" in line, f"{path.name}: {line}"
+
+
+def test_the_restrictions_of_a_visible_item_name_nobody(sandbox: Sandbox, calling: Callable[[Sandbox], Caller]) -> None:
+    caller = calling(sandbox)
+    sandbox.model.create_space("DOCS")
+    page = sandbox.model.create_page("DOCS", "Page")
+    path = f"/rest/api/content/{page}/restriction/byOperation"
+    found = caller.json(path)
+    assert {found[operation]["operation"] for operation in ("read", "update")} == {"read", "update"}
+    assert [found["read"]["restrictions"][who]["results"] for who in ("user", "group")] == [[], []]
+    sandbox.model.hide(page)
+    assert caller.get(path).status_code == 404

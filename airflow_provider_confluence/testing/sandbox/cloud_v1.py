@@ -1,4 +1,4 @@
-"""What is left of the first REST interface on Confluence Cloud: who am I, people, CQL search, and the download of attachments.
+"""What is left of the first REST interface on Confluence Cloud: who am I, people, CQL search, restrictions, downloads of attachments.
 
 Everything else that once was there answers 410 Gone [S, R].
 """
@@ -45,6 +45,7 @@ class CloudV1:
         self._router.add("GET", f"{_API}/user/bulk", self._bulk_users)
         self._router.add("GET", f"{_API}/content/search", self._content_search)
         self._router.add("GET", f"{_API}/content/{{id}}/child/attachment/{{attachment}}/download", self._download)
+        self._router.add("GET", f"{_API}/content/{{id}}/restriction/byOperation", self._restrictions)
 
     def handle(self, request: Request, viewer: Viewer) -> Response:
         """Answer a request whose credential was judged already."""
@@ -124,6 +125,14 @@ class CloudV1:
             ]
             links["next"] = f"/rest/api/content/search?{urlencode(query)}"
         return json_response({"results": rows, "start": start, "limit": limit, "size": len(rows), "_links": links})
+
+    def _restrictions(self, request: Request, id: str) -> Response:
+        """Answer who may read and change an item: nobody is named, since restrictions here are what the account cannot see."""
+        item = self._model.item(id)
+        viewer: Viewer = "account" if "authorization" in request.headers else "anonymous"
+        if item is None or not self._model.is_visible(item, viewer) or self._model.listed_status(item) is None:
+            raise RefusedError(404, f"No content found with id: {id}")
+        return json_response(self._writer(request).restrictions(item))
 
     def _download(self, request: Request, id: str, attachment: str) -> Response:
         """Send to the media host with 302; the address is good without the credential [R]."""

@@ -52,7 +52,9 @@ class DataCenter:
             ("/rest/api/content/{id}", self._one_content),
             ("/rest/api/content/{id}/child/attachment", self._attachments),
             ("/rest/api/content/{id}/child/page", self._child_pages),
+            ("/rest/api/content/{id}/child/comment", self._comments),
             ("/rest/api/content/{id}/label", self._labels),
+            ("/rest/api/content/{id}/restriction/byOperation", self._restrictions),
             ("/download/attachments/{id}/{file}", self._download),
         ):
             router.add("GET", context + template, handler)
@@ -73,6 +75,9 @@ class DataCenter:
             if answer is None:
                 if not request.path.startswith(f"{self.context}/rest/"):
                     return text_response("<html><body>Page Not Found - Confluence</body></html>", 404)
+                if request.path.startswith(f"{self.context}/rest/api/"):
+                    # A 404 would be taken for an absent item.
+                    raise RefusedError(501, "Confluence may serve this; the sandbox does not")
                 raise RefusedError(404, "null for uri: " + request.path)
         except RefusedError as refusal:
             answer = datacenter_refusal(refusal)
@@ -359,6 +364,14 @@ class DataCenter:
         for child in self.model.children(item):
             found += [child] if child.type == "page" else self._pages_below(child)
         return sorted(found, key=lambda child: child.id)
+
+    def _comments(self, request: Request, id: str) -> Response:
+        """Answer no comments: the sandbox keeps none."""
+        self._find(request, id)
+        return self._offset_list(request, (), dict, 25, self._list_cap(expansions(request)))
+
+    def _restrictions(self, request: Request, id: str) -> Response:
+        return json_response(self._writer(request).restrictions(self._find(request, id)))
 
     def _labels(self, request: Request, id: str) -> Response:
         item, writer = self._find(request, id), self._writer(request)

@@ -216,6 +216,11 @@ class ContentWriter:
         size = len(item.file())
         return {"mediaType": item.media_type, "fileSize": size, "comment": "", "fileId": f"file-{item.id}"}
 
+    def restrictions(self, item: Item) -> dict[str, Any]:
+        """Return the restrictions of an item by operation, users and groups included."""
+        wanted = {f"{operation}.restrictions.{who}" for operation in ("read", "update") for who in ("user", "group")}
+        return self._restrictions(f"/rest/api/content/{item.public_id}", frozenset(wanted | {"read", "update"}))
+
     def _restrictions(self, own: str, expand: frozenset[str]) -> dict[str, Any]:
         """Return empty shells: restrictions of the sandbox are what the account cannot see."""
         row: dict[str, Any] = {}
