@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,7 @@ class Progress:
         self._context = context
         self._clock = clock
         self._shown_at = clock()
-        self._held_at = clock()
+        self._held_at = -math.inf  # the first pause is told at once
         self._store_works = True
 
     def step(self, event: Event) -> None:

@@ -34,6 +34,7 @@ def test_the_example_runs_and_its_own_task_gets_the_result(on_cloud: Deployment)
         assert database.execute("SELECT count(*) FROM doc").fetchone() == (6,)
     on_cloud.id = "handbook"
     assert [event["counts"]["written"] for event in on_cloud.events()] == [6]
+    assert on_cloud.run(dags["example_confluence_when_changed"]).state == "success"
 
 
 def test_a_connection_given_to_the_operator_takes_the_place_of_the_datasource_s(

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.airflow.deployment import Deployment
+from tests.airflow.deployment import Deployment, everything_in_xcom
 
 pytestmark = pytest.mark.xdist_group("airflow")
 
@@ -33,15 +33,6 @@ def test_no_secret_is_left_in_logs_xcom_or_files(deploy: Deployment, capfd: pyte
     for where, text in left.items():
         for secret in (token, pair, quote(token, safe="")):
             assert secret not in text, where
-
-
-def everything_in_xcom() -> str:
-    from airflow.models.xcom import XComModel
-    from airflow.utils.session import create_session
-    from sqlalchemy import select
-
-    with create_session() as session:
-        return "".join(str(value) for value in session.scalars(select(XComModel.value)))
 
 
 def test_documents_never_travel_through_xcom(on_cloud: Deployment) -> None:
