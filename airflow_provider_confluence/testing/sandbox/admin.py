@@ -39,6 +39,7 @@ _CHANGES = (
     "hide_space",
     "show_space",
     "rename_space",
+    "set_homepage",
     "archive_space",
     "delete_space",
     "rename_user",
