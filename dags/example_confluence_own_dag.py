@@ -47,12 +47,12 @@ with DAG(
     list_changes >> shards.expand(reference=list_changes.output) >> commit >> verdict
 
     @task
-    def report(result: dict[str, Any]) -> str:
+    def report(result: Any) -> str:
         """Say what the run came to, clean or not."""
         counts = result["counts"]
         return f"{counts['written']} written, {counts['deleted']} deleted, {counts['documents']} documents"
 
-    report(commit.output)  # type: ignore[arg-type]  # Airflow puts the result in its place
+    report(commit.output)
 
 
 with DAG(
