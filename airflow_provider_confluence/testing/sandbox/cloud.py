@@ -13,7 +13,6 @@ from airflow_provider_confluence.testing.sandbox.cloud_lists import API, CloudLi
 from airflow_provider_confluence.testing.sandbox.cloud_rows import CloudRows
 from airflow_provider_confluence.testing.sandbox.cloud_v1 import CloudV1
 from airflow_provider_confluence.testing.sandbox.index import sort_value
-from airflow_provider_confluence.testing.sandbox.model import Model
 from airflow_provider_confluence.testing.sandbox.records import Item, ItemType, Space, Viewer
 from airflow_provider_confluence.testing.sandbox.web import (
     RefusedError,
@@ -23,6 +22,7 @@ from airflow_provider_confluence.testing.sandbox.web import (
     json_response,
     text_response,
 )
+from airflow_provider_confluence.testing.sandbox.wiki import Wiki
 
 _PAGE_SORTS = ("id", "created-date", "modified-date", "title")
 _BLOG_SORTS = ("id", "created-date", "modified-date")
@@ -65,7 +65,7 @@ class Cloud(CloudLists):
     edition = "cloud"
 
     def __init__(
-        self, model: Model, account: Account, cloud_id: str, media_url: Callable[[Item, int | None], str]
+        self, model: Wiki, account: Account, cloud_id: str, media_url: Callable[[Item, int | None], str]
     ) -> None:
         super().__init__(model)
         self.account = account

@@ -10,9 +10,9 @@ from urllib.parse import urlencode
 
 from airflow_provider_confluence.testing.sandbox.cloud_rows import CloudRows
 from airflow_provider_confluence.testing.sandbox.index import Position, sort_value
-from airflow_provider_confluence.testing.sandbox.model import Model
 from airflow_provider_confluence.testing.sandbox.records import Item, ItemType, Viewer
 from airflow_provider_confluence.testing.sandbox.web import RefusedError, Request, Response, json_response
+from airflow_provider_confluence.testing.sandbox.wiki import Wiki
 
 API = "/wiki/api/v2"
 Keep = Callable[[Item], bool]
@@ -21,7 +21,7 @@ Keep = Callable[[Item], bool]
 class CloudLists:
     """Parameters, cursors and pages of rows over one model."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Wiki) -> None:
         self.model = model
 
     def _viewer(self, request: Request) -> Viewer:

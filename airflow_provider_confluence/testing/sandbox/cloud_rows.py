@@ -8,8 +8,8 @@ from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote
 
-from airflow_provider_confluence.testing.sandbox.model import Model
 from airflow_provider_confluence.testing.sandbox.records import Item, Space, User
+from airflow_provider_confluence.testing.sandbox.wiki import Wiki
 
 
 def instant(value: datetime) -> str:
@@ -20,7 +20,7 @@ def instant(value: datetime) -> str:
 class CloudRows:
     """Writes the rows of one model, with links below one base."""
 
-    def __init__(self, model: Model, base: str) -> None:
+    def __init__(self, model: Wiki, base: str) -> None:
         self._model = model
         self._base = base
 

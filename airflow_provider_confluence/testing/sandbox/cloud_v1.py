@@ -14,7 +14,6 @@ from urllib.parse import urlencode
 
 from airflow_provider_confluence.testing.sandbox.access import Account
 from airflow_provider_confluence.testing.sandbox.cql import Search
-from airflow_provider_confluence.testing.sandbox.model import Model
 from airflow_provider_confluence.testing.sandbox.records import Item, Viewer
 from airflow_provider_confluence.testing.sandbox.v1_content import ContentWriter, expansions, row_cap
 from airflow_provider_confluence.testing.sandbox.web import (
@@ -25,6 +24,7 @@ from airflow_provider_confluence.testing.sandbox.web import (
     json_response,
     text_response,
 )
+from airflow_provider_confluence.testing.sandbox.wiki import Wiki
 
 _API = "/wiki/rest/api"
 _GONE = re.compile(
@@ -35,7 +35,7 @@ _GONE = re.compile(
 class CloudV1:
     """Answers below ``/wiki`` what the second interface does not."""
 
-    def __init__(self, model: Model, account: Account, media_url: Callable[[Item, int | None], str]) -> None:
+    def __init__(self, model: Wiki, account: Account, media_url: Callable[[Item, int | None], str]) -> None:
         self._model = model
         self._account = account
         self._media_url = media_url

@@ -12,9 +12,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from airflow_provider_confluence.testing.sandbox.model import Model
 from airflow_provider_confluence.testing.sandbox.records import Item
 from airflow_provider_confluence.testing.sandbox.web import RefusedError
+from airflow_provider_confluence.testing.sandbox.wiki import Wiki
 
 Predicate = Callable[[Item], bool]
 
@@ -38,7 +38,7 @@ class CqlQuery:
     descending: bool
 
 
-def parse(text: str, model: Model) -> CqlQuery:
+def parse(text: str, model: Wiki) -> CqlQuery:
     """Return the query of a text. :raises RefusedError: 400 for what cannot be read."""
     return _Parser(text, model).query()
 
@@ -48,7 +48,7 @@ def _refuse(text: str, reason: str) -> RefusedError:
 
 
 class _Parser:
-    def __init__(self, text: str, model: Model) -> None:
+    def __init__(self, text: str, model: Wiki) -> None:
         self._text = text
         self._model = model
         self._tokens: list[tuple[str, str]] = []
@@ -236,7 +236,7 @@ class _Parser:
 class Search:
     """Finds items by CQL and keeps what it found until the model or the minute changes, so that paging through it is quick."""
 
-    def __init__(self, model: Model) -> None:
+    def __init__(self, model: Wiki) -> None:
         self._model = model
         self._kept: dict[tuple[object, ...], list[Item]] = {}
 

@@ -10,7 +10,6 @@ from urllib.parse import urlencode
 from airflow_provider_confluence.testing.sandbox.access import Account
 from airflow_provider_confluence.testing.sandbox.cloud_v1 import whole_number
 from airflow_provider_confluence.testing.sandbox.cql import Search
-from airflow_provider_confluence.testing.sandbox.model import Model
 from airflow_provider_confluence.testing.sandbox.records import Item, ItemType, Space, Viewer
 from airflow_provider_confluence.testing.sandbox.v1_content import ContentWriter, expansions, row_cap
 from airflow_provider_confluence.testing.sandbox.web import (
@@ -21,6 +20,7 @@ from airflow_provider_confluence.testing.sandbox.web import (
     json_response,
     text_response,
 )
+from airflow_provider_confluence.testing.sandbox.wiki import Wiki
 
 _CURSOR = re.compile(r"content:(true|false):(\d+)")
 _STATUSES = ("current", "trashed", "archived", "draft", "historical", "any")
@@ -32,7 +32,7 @@ class DataCenter:
 
     edition = "datacenter"
 
-    def __init__(self, model: Model, account: Account, context: str) -> None:
+    def __init__(self, model: Wiki, account: Account, context: str) -> None:
         self.model = model
         self.account = account
         self.context = context

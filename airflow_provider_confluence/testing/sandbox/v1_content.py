@@ -7,9 +7,9 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import quote
 
-from airflow_provider_confluence.testing.sandbox.model import Model
 from airflow_provider_confluence.testing.sandbox.records import Item, Space, Version
 from airflow_provider_confluence.testing.sandbox.web import Request
+from airflow_provider_confluence.testing.sandbox.wiki import Wiki
 
 _EXPANDABLE = (
     "container",
@@ -52,7 +52,7 @@ class ContentWriter:
     :param context: the context path.
     """
 
-    model: Model
+    model: Wiki
     base: str
     context: str
     cloud: bool

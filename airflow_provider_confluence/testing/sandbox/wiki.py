@@ -1,0 +1,198 @@
+"""What a wiki holds, and what of it Confluence shows: the questions that both editions and tests ask.
+
+Nothing is changed here; :class:`~airflow_provider_confluence.testing.sandbox.model.Model` does that.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+
+from airflow_provider_confluence.testing.sandbox.clock import Clock
+from airflow_provider_confluence.testing.sandbox.index import Index
+from airflow_provider_confluence.testing.sandbox.readings import Readings
+from airflow_provider_confluence.testing.sandbox.records import (
+    Item,
+    ItemType,
+    Record,
+    Space,
+    Status,
+    User,
+    Viewer,
+)
+
+_CONTENT: tuple[ItemType, ...] = ("page", "blogpost", "attachment")
+
+
+class Wiki:
+    """Spaces, a page tree, blog posts, folders, attachments, labels, users: to be asked, under one lock."""
+
+    def __init__(self, clock: Clock, readings: Readings) -> None:
+        self.clock = clock
+        self.readings = readings
+        self.lock = threading.RLock()
+        self.index = Index()
+        self._spaces: dict[int, Space] = {}
+        self._users: dict[str, User] = {}
+        self._label_ids: dict[str, int] = {}
+
+    # ------------------------------------------------------------------------------------ people and spaces
+    def user(self, user_id: str) -> User | None:
+        """Return a person, or ``None``."""
+        return self._users.get(user_id)
+
+    def user_named(self, username: str) -> User | None:
+        """Return a person by login name, or ``None``."""
+        with self.lock:
+            return next((user for user in self._users.values() if user.username == username), None)
+
+    def users(self) -> list[User]:
+        """Return everybody."""
+        return list(self._users.values())
+
+    def space(self, key: str) -> Space | None:
+        """Return a space by its key, or ``None``."""
+        return next((space for space in self._spaces.values() if space.key == key), None)
+
+    def space_by_id(self, space_id: int) -> Space | None:
+        """Return a space by its number, or ``None``."""
+        return self._spaces.get(space_id)
+
+    def spaces(self, viewer: Viewer = "account") -> list[Space]:
+        """Return the spaces that a viewer may see, in the order of their ids."""
+        return [space for space in self._spaces.values() if self.space_is_visible(space, viewer)]
+
+    # ------------------------------------------------------------------------------------ content
+    def item(self, content_id: str) -> Item | None:
+        """Return an item by its id, with or without ``att``, whoever may see it; ``None`` where there is none."""
+        digits = content_id.removeprefix("att")
+        item = self.index.get(int(digits)) if digits.isascii() and digits.isdigit() else None
+        return None if item is None or (content_id != digits and item.type != "attachment") else item
+
+    def find(self, title: str, space_key: str | None = None, type: ItemType | None = None) -> str | None:
+        """Return the id of the first item that is not in the trash with this title."""
+        with self.lock:
+            for item in self.index.items():
+                space = self._spaces[item.space_id]
+                wanted = item.title == title and item.status != "trashed"
+                if wanted and space_key in (None, space.key) and type in (None, item.type):
+                    return item.public_id
+        return None
+
+    def ancestors(self, item: Item) -> list[Item]:
+        """Return the items above one, the highest first."""
+        chain: list[Item] = []
+        above = item.parent_id
+        while above is not None:
+            found = self.index.get(above)
+            if found is None:
+                break
+            chain.append(found)
+            above = found.parent_id
+        return chain[::-1]
+
+    def descendants(self, item: Item) -> list[Item]:
+        """Return everything below an item, attachments of it and of those below included."""
+        found: list[Item] = list(self.index.attachments(item.id))
+        waiting = list(self.index.children(item.id))
+        while waiting:
+            below = waiting.pop()
+            found += [below, *self.index.attachments(below.id)]
+            waiting += self.index.children(below.id)
+        return found
+
+    def children(self, item: Item) -> list[Item]:
+        """Return the direct children of an item in the tree, in the order of their ids."""
+        return sorted(self.index.children(item.id), key=lambda child: child.id)
+
+    def attachments(self, item: Item) -> list[Item]:
+        """Return the attachments of an item, those in the trash included, in the order of their ids."""
+        return list(self.index.attachments(item.id))
+
+    def space_is_visible(self, space: Space, viewer: Viewer = "account") -> bool:
+        """Say whether a viewer may see a space."""
+        return space.public if viewer == "anonymous" else not space.hidden
+
+    def is_visible(self, item: Item, viewer: Viewer = "account") -> bool:
+        """Say whether a viewer may see an item, whatever its status."""
+        if not self.space_is_visible(self._spaces[item.space_id], viewer):
+            return False
+        if not self.index.anything_hidden:
+            return True
+        if item.hidden:
+            return False
+        if item.container_id is not None:
+            container = self.index.get(item.container_id)
+            return container is not None and self.is_visible(container, viewer)
+        if self.readings.hidden_covers_descendants:
+            return not any(above.hidden for above in self.ancestors(item))
+        return True
+
+    def listed_status(self, item: Item) -> Status | None:
+        """Return the status under which listings show an item; ``None`` for an attachment whose container is in the trash."""
+        if item.container_id is None or item.status == "trashed":
+            return item.status
+        container = self.index.get(item.container_id)
+        if container is None or container.status == "trashed":
+            return None
+        return container.status if self.readings.attachments_follow_container else item.status
+
+    def label_id(self, label: str) -> int:
+        """Return the number of a label."""
+        with self.lock:
+            return self._label_ids[label]
+
+    def labels(self) -> dict[str, int]:
+        """Return every label that was ever used, with its number."""
+        with self.lock:
+            return dict(self._label_ids)
+
+    def visible(
+        self,
+        space_keys: Sequence[str] | None = None,
+        types: Sequence[ItemType] = _CONTENT,
+        *,
+        status: Status = "current",
+        viewer: Viewer = "account",
+        folders: bool = True,
+    ) -> list[Record]:
+        """Return what Confluence shows now, in the order of ids: the oracle that an index is held against.
+
+        :param folders: ``False`` names as a page's parent the next page above, as Data Center does, which has no folders.
+        """
+        with self.lock:
+            records = []
+            for item in sorted(self.index.items(), key=lambda item: item.id):
+                if item.type not in types or self.listed_status(item) != status or not self.is_visible(item, viewer):
+                    continue
+                if space_keys is None or self._spaces[item.space_id].key in space_keys:
+                    records.append(self.record(item, folders=folders))
+            return records
+
+    def record(self, item: Item, *, folders: bool = True) -> Record:
+        """Return the plain record of one item."""
+        attached = item.type == "attachment"
+        above = [ancestor for ancestor in self.ancestors(item) if folders or ancestor.type != "folder"]
+        return Record(
+            id=item.public_id,
+            type=item.type,
+            title=item.title,
+            space=self._spaces[item.space_id].key,
+            status=self.listed_status(item) or "trashed",
+            version=item.version.number,
+            parent=str(above[-1].id) if above else None,
+            labels=item.labels,
+            body=item.text,
+            author=item.author,
+            editor=item.version.author,
+            created_at=item.created_at,
+            edited_at=item.version.created_at,
+            container=None if item.container_id is None else str(item.container_id),
+            filename=item.title if attached else None,
+            media_type=item.media_type if attached else None,
+            size=len(item.file()) if attached else None,
+        )
+
+    def __iter__(self) -> Iterator[Item]:
+        with self.lock:
+            return iter(list(self.index.items()))
