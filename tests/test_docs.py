@@ -1,0 +1,85 @@
+"""The documentation is true: links lead somewhere, and what a user can set or run is mentioned."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[1]
+PAGES = sorted([*CHECKOUT.glob("*.md"), *(CHECKOUT / "docs").rglob("*.md")])
+LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(CHECKOUT)))
+def test_every_link_within_the_project_leads_somewhere(page):
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    text = re.sub(r"`[^`\n]*`", "", text)
+    dead = []
+    for target in LINK.findall(text):
+        if "://" in target or target.startswith("mailto:"):
+            continue
+        path, _, anchor = target.partition("#")
+        file = (page.parent / path).resolve() if path else page
+        if not file.exists():
+            dead.append(target)
+        elif anchor and file.suffix == ".md":
+            headings = re.findall(r"^#+ (.+)$", file.read_text(), re.MULTILINE)
+            slugs = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+            if anchor not in slugs:
+                dead.append(target)
+    assert not dead
+
+
+def test_every_page_is_reached_from_the_readme():
+    seen, waiting = set(), [CHECKOUT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page in seen or page.suffix != ".md":
+            continue
+        seen.add(page)
+        for target in LINK.findall(page.read_text()):
+            path = (page.parent / target.partition("#")[0]).resolve()
+            waiting.extend(sorted(path.glob("*.md")) if path.is_dir() else [path] if path.exists() else [])
+    assert {p for p in PAGES if p.parent != CHECKOUT} <= seen
+
+
+def test_every_command_and_option_is_on_the_command_lines_page():
+    page = (CHECKOUT / "docs" / "command-line.md").read_text()
+    program = [sys.executable, "-m", "airflow_provider_confluence.cli"]
+
+    def help_of(*command):
+        return subprocess.run([*program, *command, "--help"], capture_output=True, text=True, check=True).stdout
+
+    commands = re.findall(r"^    (\w+) ", help_of(), re.MULTILINE)
+    assert {"sync", "search", "adopt", "sandbox"} <= set(commands)
+    for command in commands:
+        assert f"## {command}" in page
+        for option in re.findall(r"(--[a-z-]+)", help_of(command)):
+            assert option == "--help" or option in page, f"{command} {option}"
+
+
+def test_the_readme_names_the_two_commands_and_make_help_the_rest():
+    readme = (CHECKOUT / "README.md").read_text()
+    for words in ("make demo", "make test", "make help"):
+        assert words in readme
+    listed = subprocess.run(["make", "-s", "help"], cwd=CHECKOUT, capture_output=True, text=True, check=True).stdout
+    targets = re.findall(r"^([a-z-]+):", (CHECKOUT / "Makefile").read_text(), re.MULTILINE)
+    for target in targets:
+        assert f"make {target}" in listed
+
+
+def test_nothing_of_the_project_names_a_place_outside_it():
+    tracked = subprocess.run(
+        ["git", "ls-files"], cwd=CHECKOUT, capture_output=True, text=True, check=False
+    ).stdout.split()
+    if not tracked:
+        pytest.skip("not a git checkout")
+    home = str(Path.home())
+    for name in tracked:
+        data = (CHECKOUT / name).read_bytes()
+        assert str(CHECKOUT).encode() + b"/" not in data, name
+        assert home == "/" or f"{home}/".encode() not in data, name
