@@ -34,7 +34,7 @@ demo: install ## index a wiki and search it: the sandbox, or your own with CONFL
 	@$(BIN)/python -m airflow_provider_confluence.testing.demo
 
 test: install ## run the tests
-	$(BIN)/pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/pytest -n 2 --no-loadscope-reorder $(PYTEST_ARGS)
 
 check: format lint types test ## format, lint, types, tests: the one command before a commit
 

@@ -10,8 +10,6 @@ import pytest
 from tests.airflow.deployment import Deployment, Run
 from tests.airflow.test_runs import claim_anew
 
-pytestmark = pytest.mark.xdist_group("airflow")
-
 WHOLE = {
     "list_changes": "success",
     "shards.extract[0]": "success",

@@ -5,10 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import pytest
-
-pytestmark = pytest.mark.xdist_group("airflow")
-
 IMPORT_ALL = """
 import importlib, pkgutil, sys
 import airflow_provider_confluence as package

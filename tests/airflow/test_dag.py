@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.airflow.deployment import Deployment, register
-
-pytestmark = pytest.mark.xdist_group("airflow")
 
 GREEN = {
     "list_changes": "success",

@@ -21,8 +21,6 @@ from airflow_provider_confluence.errors import DatasourceError
 from tests.airflow import serialized
 from tests.airflow.deployment import Deployment
 
-pytestmark = pytest.mark.xdist_group("airflow")
-
 DAG_FILE = Path(__file__).parents[2] / "dags" / "confluence_datasources.py"
 TASKS = ["list_changes", "shards.extract", "shards.index", "commit", "verdict"]
 

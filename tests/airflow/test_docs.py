@@ -6,12 +6,8 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-import pytest
-
 from airflow_provider_confluence.datasource import Datasource
 from airflow_provider_confluence.get_provider_info import get_provider_info
-
-pytestmark = pytest.mark.xdist_group("airflow")
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "airflow.md").read_text(encoding="utf-8")

@@ -14,8 +14,6 @@ from airflow_provider_confluence.errors import AccessDeniedError, ConfigurationE
 from airflow_provider_confluence.hooks.confluence import ConfluenceHook
 from airflow_provider_confluence.testing.sandbox import Sandbox
 
-pytestmark = pytest.mark.xdist_group("airflow")
-
 TOKEN = "s3cr3t/token+with=signs"
 
 

@@ -11,8 +11,6 @@ import pytest
 
 from tests.airflow.deployment import Deployment
 
-pytestmark = pytest.mark.xdist_group("airflow")
-
 EXAMPLE = Path(__file__).parents[2] / "dags" / "example_confluence_own_dag.py"
 
 

@@ -14,8 +14,6 @@ import pytest
 
 from tests.airflow.deployment import Deployment, everything_in_xcom
 
-pytestmark = pytest.mark.xdist_group("airflow")
-
 
 def test_no_secret_is_left_in_logs_xcom_or_files(deploy: Deployment, capfd: pytest.CaptureFixture[str]) -> None:
     token = deploy.sandbox.token

@@ -12,8 +12,6 @@ import pytest
 
 from airflow_provider_confluence.get_provider_info import get_provider_info
 
-pytestmark = pytest.mark.xdist_group("airflow")
-
 
 def test_the_provider_info_fits_airflow_s_schema() -> None:
     schema = json.loads(resources.files("airflow").joinpath("provider_info.schema.json").read_text())

@@ -13,8 +13,6 @@ from airflow_provider_confluence.testing.sandbox.faults import Respond, Stall
 from tests.airflow.deployment import Deployment, Run
 from tests.airflow.flaky_sink import DOWN, install
 
-pytestmark = pytest.mark.xdist_group("airflow")
-
 ALL = {"Home", "Page 1", "Page 2", "Page 3", "Page 4", "Page 5"}
 BODIES = "/api/v2/pages"
 

@@ -16,8 +16,6 @@ from airflow_provider_confluence.operators._progress import Progress
 from airflow_provider_confluence.operators._translation import translated
 from airflow_provider_confluence.sync.context import Event
 
-pytestmark = pytest.mark.xdist_group("airflow")
-
 
 class Store(dict[str, Any]):
     """A state store that keeps its values here."""

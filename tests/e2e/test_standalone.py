@@ -12,7 +12,7 @@ from airflow_provider_confluence.testing.sandbox import Sandbox
 from airflow_provider_confluence.testing.standalone import Standalone, wait_until
 from tests.contracts.checker import ContractChecker
 
-pytestmark = [pytest.mark.xdist_group("standalone"), pytest.mark.timeout(900)]
+pytestmark = pytest.mark.timeout(900)
 DAGS = Path(__file__).parents[2] / "dags"
 
 
