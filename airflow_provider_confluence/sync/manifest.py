@@ -68,6 +68,23 @@ class Record:
         return cls(content_id=content_id, **given)
 
 
+def check_format(value: Mapping[str, Any], where: str) -> None:
+    """Return only where a file says that it is of the format that this worker writes; another one is never guessed at.
+
+    :raises UpgradeNeededError: for a newer format.
+    :raises StorageError: for none, and for one that never was.
+    """
+    found = value.get("format")
+    if isinstance(found, int) and found > FORMAT:
+        raise UpgradeNeededError(
+            f"{where} has format {found}, this worker knows {FORMAT}; upgrade airflow-provider-confluence on it"
+        )
+    if found != FORMAT:
+        raise StorageError(
+            f"{where} is of no format that is known; it was left as it is. Restore it from a copy, or move it away"
+        )
+
+
 def _name(revision: int) -> str:
     return f"manifest/{revision}.jsonl.gz"
 
@@ -83,13 +100,10 @@ def read_generation(storage: Storage, folder: str, revision: int) -> Iterator[Re
     if lines is None:
         raise StorageError(
             f"{storage.where(name)} is missing, though the last commit names it; if workers share no disk, set [confluence] storage_path "
-            "to an object store that all of them see"
+            "to an object store that all of them see. If the file is lost, move head.json away: everything is then in doubt and read again"
         )
-    header = next(lines, {})
-    if header.get("format", 0) > FORMAT:
-        raise UpgradeNeededError(
-            f"{storage.where(name)} has format {header['format']}, this worker knows {FORMAT}; upgrade airflow-provider-confluence on it"
-        )
+    header = next(lines, dict[str, Any]())
+    check_format(header, storage.where(name))
     for line in lines:
         yield Record.from_json(line)
 

@@ -62,6 +62,12 @@ class Storage:
             spool.write(data)
             self._place(name, spool)
 
+    def write_new(self, name: str, data: bytes) -> None:
+        """Put a file in place unless there is one already; of several who do so at once, one wins."""
+        with _Spool() as spool:
+            spool.write(data)
+            self._place(name, spool, only_new=True)
+
     def delete(self, name: str) -> None:
         """Remove a file; one that is not there is no error."""
         try:
@@ -175,13 +181,10 @@ class Storage:
         return LinesWriter(self, name)
 
     # ---------------------------------------------------------------- inside
-    def _place(self, name: str, spool: _Spool) -> None:
+    def _place(self, name: str, spool: _Spool, *, only_new: bool = False) -> None:
         try:
             if self._local is None:
-                spool.seek(0)
-                with (self.base / name).open("wb") as target:
-                    while piece := spool.read(1024 * 1024):
-                        target.write(piece)
+                self._put(name, spool, only_new=only_new)
                 return
             place = self._local / name
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -193,13 +196,35 @@ class Storage:
                         target.write(piece)
                     target.flush()
                     os.fsync(target.fileno())
-                aside.replace(place)
+                if only_new:
+                    _link(aside, place)
+                else:
+                    aside.replace(place)
             except BaseException:
                 aside.unlink(missing_ok=True)
                 raise
             _sync_folder(place.parent)
         except OSError as error:
             raise self._refused("write", name, error) from error
+
+    def _put(self, name: str, spool: _Spool, *, only_new: bool) -> None:
+        place = self.base / name
+        if only_new:
+            place.fs.invalidate_cache(place.path)
+            if place.exists():
+                return
+            try:
+                target = place.open("xb")
+            except FileExistsError:
+                return
+            except (ValueError, NotImplementedError):  # this store cannot put a file only where there is none
+                target = place.open("wb")
+        else:
+            target = place.open("wb")
+        spool.seek(0)
+        with target:
+            while piece := spool.read(1024 * 1024):
+                target.write(piece)
 
     def _refused(self, what: str, name: str, error: OSError) -> StorageError:
         return StorageError(
@@ -257,6 +282,17 @@ class LinesWriter:
             self._packed.close()
             self._packed = None
             self._spool.close()
+
+
+def _link(aside: Path, place: Path) -> None:
+    try:
+        os.link(aside, place)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without hard links
+        if not place.exists():
+            aside.replace(place)
+    aside.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:
