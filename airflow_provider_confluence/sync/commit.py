@@ -84,7 +84,7 @@ def commit(run: RunContext, datasource_id: str, revision: int) -> RunResult:
         datasource=plan.datasource.to_json(),
         counts=result.counts,
         reconciled={"at": plan.watermark, "requests": plan.requests},
-        withheld=revision if plan.withheld else None,
+        withheld=plan.awaiting,
     )
     journal.write_head(moved)
     run.reached("head_written")
@@ -158,7 +158,7 @@ def _problems(plan: Plan, tally: Tally) -> tuple[str, ...]:
         )
     if plan.withheld:
         problems.append(
-            f"{plan.withheld} deletions are withheld; if they are meant, run again with allow_mass_delete={plan.revision}"
+            f"{plan.withheld} deletions are withheld; if they are meant, run again with allow_mass_delete={plan.awaiting}"
         )
     if not plan.listed_all or plan.withheld:
         problems += plan.notes

@@ -7,6 +7,7 @@ the sink, the receipts follow the sink's answers, the new generation of the mani
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,11 +15,9 @@ from typing import Any
 
 from airflow_provider_confluence.datasource import Datasource
 from airflow_provider_confluence.documents import Entry
-from airflow_provider_confluence.errors import OwnershipError, StorageError, SupersededError, UpgradeNeededError
-from airflow_provider_confluence.sync.manifest import Record
+from airflow_provider_confluence.errors import OwnershipError, StorageError, SupersededError
+from airflow_provider_confluence.sync.manifest import FORMAT, Record, check_format
 from airflow_provider_confluence.sync.storage import Storage
-
-FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +94,8 @@ class Plan:
 
     ``shards`` holds the number of items of each shard, ``batch_items`` how many of them share a staged file. ``absorbed`` names the runs
     that died before their commit and whose receipts this one takes over. ``listed_all`` is false where a listing did not finish.
+    ``withheld`` counts the deletions that wait for consent, ``awaiting`` is the revision by which consent is given: that of the first run
+    in a row that withheld them, so that the number does not change while somebody reads it.
     """
 
     revision: int
@@ -117,6 +118,7 @@ class Plan:
     notes: tuple[str, ...]
     listed_all: bool
     withheld: int
+    awaiting: int | None
     consented: int | None
     requests: int
     started: str
@@ -133,15 +135,19 @@ class Journal:
         self.storage = storage
         self.datasource_id = datasource_id
         self.folder = datasource_id
+        self._owner: str | None = None
 
     # ---------------------------------------------------------------- the deployment
     def deployment_id(self) -> str:
         """Return the id of this deployment, made at the first call; it says whose documents an index holds."""
-        known = self.storage.read_json("instance.json")
+        known = self._readable("instance.json")
         if known is None:
-            self.storage.write_json("instance.json", {"format": FORMAT, "id": secrets.token_hex(16)})
-            # Read back: of two that write at once, both then go by the one that stayed.
-            known = self.storage.read_json("instance.json") or {}
+            made = {"format": FORMAT, "id": secrets.token_hex(16)}
+            # Datasources share this file and may begin at once: what one of them has taken for its owner must never be replaced.
+            self.storage.write_new("instance.json", json.dumps(made).encode())
+            known = self._readable("instance.json")
+            if known is None:
+                raise self.missing("instance.json")
         return str(known["id"])
 
     # ---------------------------------------------------------------- claim
@@ -152,7 +158,8 @@ class Journal:
         """
         known = self.read_claim()
         head = self.read_head()
-        last = max(known["revision"] if known else 0, head.revision if head else 0)
+        # The runs too, because a claim that is lost must not let a revision come that is older than a dead run's.
+        last = max(known["revision"] if known else 0, head.revision if head else 0, *self.runs()[-1:])
         revision = max(server_time_ms, last + 1)
         still_open = [r for r in (known["open"] if known else []) if head is None or r > head.revision]
         owner = secrets.token_hex(8)
@@ -163,11 +170,12 @@ class Journal:
         seen = self.read_claim()
         if seen is None or seen["owner"] != owner:
             raise self._superseded(revision, seen["revision"] if seen else 0)
+        self._owner = owner
         return revision
 
     def read_claim(self) -> dict[str, Any] | None:
         """Return the claim, or ``None`` where nobody ever claimed this datasource."""
-        return self._readable(self.storage.read_json(f"{self.folder}/claim.json"), "claim.json")
+        return self._readable(f"{self.folder}/claim.json")
 
     def fence(self, revision: int) -> None:
         """Return only where this run still holds the claim and is not committed.
@@ -182,7 +190,9 @@ class Journal:
                 f"run {revision} of datasource {self.datasource_id} is already committed; nothing to do",
             )
         claim = self.read_claim()
-        if claim is None or claim["revision"] != revision:
+        # The server's clock has seconds: two that claim in one of them have the same revision, and only the owner tells them apart.
+        ours = claim is not None and (self._owner is None or claim["owner"] == self._owner)
+        if claim is None or claim["revision"] != revision or not ours:
             raise self._superseded(revision, claim["revision"] if claim else 0)
 
     def _superseded(self, revision: int, newer: int) -> SupersededError:
@@ -195,7 +205,7 @@ class Journal:
     # ---------------------------------------------------------------- head
     def read_head(self) -> Head | None:
         """Return the last commit, or ``None`` where there is none. :raises StorageError: when it is damaged."""
-        value = self._readable(self.storage.read_json(f"{self.folder}/head.json"), "head.json")
+        value = self._readable(f"{self.folder}/head.json")
         if value is None:
             return None
         value.pop("format")
@@ -233,7 +243,7 @@ class Journal:
 
     def find_plan(self, revision: int) -> Plan | None:
         """Return a run's plan, or ``None`` where it never wrote one (then it wrote nothing to the sink either)."""
-        value = self._readable(self.storage.read_json(f"{self._run(revision)}/plan.json"), f"runs/{revision}/plan.json")
+        value = self._readable(f"{self._run(revision)}/plan.json")
         if value is None:
             return None
         value.pop("format")
@@ -263,6 +273,11 @@ class Journal:
         """Return the ids whose deletion a run withheld."""
         return {line["id"] for line in self._lines(f"{self._run(revision)}/withheld.jsonl.gz")}
 
+    def find_withheld(self, revision: int) -> set[str]:
+        """Return the ids whose deletion a run withheld; none where the file is lost."""
+        lines = self.storage.read_lines(f"{self._run(revision)}/withheld.jsonl.gz")
+        return {line["id"] for line in lines or ()}
+
     # ---------------------------------------------------------------- batches and receipts
     def batch_name(self, revision: int, shard: int, number: int) -> str:
         """Return the name of a staged batch, below the storage's base."""
@@ -288,7 +303,8 @@ class Journal:
         return sorted(int(name) for name in self.storage.names(f"{self.folder}/runs") if name.isdigit())
 
     def delete_run(self, revision: int) -> None:
-        """Remove everything of a run."""
+        """Remove everything of a run, the plan first: without its items it could not be read."""
+        self.storage.delete(f"{self._run(revision)}/plan.json")
         self.storage.delete_folder(self._run(revision))
 
     def write_result(self, revision: int, value: Mapping[str, Any]) -> None:
@@ -316,10 +332,8 @@ class Journal:
             raise self.missing(name)
         return lines
 
-    def _readable(self, value: dict[str, Any] | None, name: str) -> dict[str, Any] | None:
-        if value is not None and value.get("format", 0) > FORMAT:
-            raise UpgradeNeededError(
-                f"{self.storage.where(f'{self.folder}/{name}')} has format {value['format']}, this worker knows {FORMAT}; "
-                "upgrade airflow-provider-confluence on it"
-            )
+    def _readable(self, name: str) -> dict[str, Any] | None:
+        value = self.storage.read_json(name)
+        if value is not None:
+            check_format(value, self.storage.where(name))
         return value

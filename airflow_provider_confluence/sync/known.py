@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from airflow_provider_confluence.errors import SupersededError
 from airflow_provider_confluence.sinks.base import InventoryItem
 from airflow_provider_confluence.sync.journal import Head, Journal, Plan
 from airflow_provider_confluence.sync.manifest import Record, Standing, generations, read_generation
@@ -20,11 +21,11 @@ _SUCCESS = ("written", "superseded")
 class Known:
     """The records by content id.
 
-    ``absorbed`` names the dead runs that are taken over. ``fresh`` holds the ids that those runs wrote as today's settings want them.
+    ``plans`` are those of the dead runs that are taken over. ``fresh`` holds the ids that those runs wrote as today's settings want them.
     """
 
     records: dict[str, Record] = field(default_factory=dict)
-    absorbed: tuple[int, ...] = ()
+    plans: tuple[Plan, ...] = ()
     fresh: set[str] = field(default_factory=set)
 
 
@@ -54,37 +55,44 @@ def load_known(journal: Journal, head: Head | None, *, before: int, recipe: str,
             known.records = {r.content_id: r for r in read_generation(storage, folder, head.generation)}
     else:
         # The head is lost, or there never was one: whatever any generation names may still be in the index.
-        for generation in generations(storage, folder):
+        # A generation of the asking run itself is left out: its receipts say it all, and must not be counted twice.
+        for generation in (g for g in generations(storage, folder) if g < before):
             for record in read_generation(storage, folder, generation):
                 known.records[record.content_id] = replace(record, pending=True)
     since = head.revision if head is not None else 0
     claim = journal.read_claim()
     opened = {*journal.runs(), *(claim["open"] if claim else ())}
-    absorbed = []
+    plans = []
     for revision in sorted(r for r in opened if since < r < before):
         plan = journal.find_plan(revision)
         if plan is None:
             continue
-        absorbed.append(revision)
-        before_ids = (
-            {i: r.revision for i, r in known.records.items()}
-            if plan.recipe == recipe and plan.target == target
-            else None
-        )
+        plans.append(plan)
+        elsewhere = dict(known.records) if plan.target != target else {}
         apply_receipts(known.records, journal, plan)
-        if before_ids is None:
-            _doubt_written_by(known.records, revision)
-        else:
+        # What the dead run removed from another index is still in this one.
+        for content_id in elsewhere.keys() - known.records.keys():
+            known.records[content_id] = replace(elsewhere[content_id], pending=True)
+        if plan.recipe == recipe and plan.target == target:
             known.fresh |= {i for i, r in known.records.items() if r.revision == revision and not r.pending}
-    known.absorbed = tuple(absorbed)
+        else:
+            _doubt_written_by(known.records, revision)
+    known.plans = tuple(plans)
     return known
 
 
 def reload_known(journal: Journal, plan: Plan) -> Known:
     """Return what the plan's run found at its start: the same records, from the same files."""
     head = journal.read_head()
-    if (head.revision if head else None) != plan.base_revision:
+    if head is None and plan.base_revision is not None:
         raise journal.missing(f"{journal.folder}/head.json")
+    if head is not None and head.revision != plan.base_revision:
+        raise SupersededError(
+            plan.revision,
+            head.revision,
+            f"run {plan.revision} of datasource {journal.datasource_id} stands aside: "
+            f"run {head.revision} was committed after it had listed",
+        )
     return load_known(journal, head, before=plan.revision, recipe=plan.recipe, target=plan.target)
 
 
@@ -139,7 +147,9 @@ def _apply(records: dict[str, Record], receipt: dict[str, object], revision: int
             tally.unfinished += 1
         return
     if outcome == "gone":
-        # It vanished between listing and fetch. What the index holds of it, the next reconcile confirms and removes.
+        # It vanished between listing and fetch. What the index holds of it, the next reconcile removes, or makes anew if it is back.
+        if before is not None:
+            records[content_id] = replace(before, pending=True)
         tally.gone += 1
         return
     planned = Record.from_json(receipt["record"])  # type: ignore[arg-type]

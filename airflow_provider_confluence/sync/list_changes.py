@@ -15,7 +15,9 @@ from airflow_provider_confluence.datasource import Datasource
 from airflow_provider_confluence.documents import Entry, Space, rfc3339
 from airflow_provider_confluence.errors import (
     ConfigurationError,
+    CredentialsError,
     OwnershipError,
+    RetryLaterError,
     SpaceNotFoundError,
     UpgradeNeededError,
 )
@@ -89,6 +91,7 @@ class _Listing:
         self.consent = allow_mass_delete
         self.notes: list[str] = []
         self.incomplete: set[tuple[str, str]] = set()
+        self.unsure = False
         # Ids that only the sink's inventory names: no file of ours does, so the plan must carry them.
         self.doubted: set[str] = set()
 
@@ -96,17 +99,27 @@ class _Listing:
         run, journal = self.run, self.journal
         identity = self.client.identity()
         head = journal.read_head()
+        # Before the claim, which would stop a run that is at work.
         self._check_head(head)
-        consented = self._consented(head)
+        self._consented(head)
         revision = journal.claim(int(identity.server_time.timestamp() * 1000))
         run.reached("claimed")
+        # And once more, because that run may have committed in the meantime.
+        head = journal.read_head()
+        self._check_head(head)
+        consented = self._consented(head)
         known = load_known(journal, head, before=revision, recipe=self.recipe, target=self.target)
-        if head is None:
-            self._ask_the_sink(known)
+        for dead in known.plans:
+            self._check_site(dead.site)
+        if head is None or head.target != self.target:
+            self._ask_the_sink(known, head)
         self.spaces = {space.id: space for space in self._find_spaces()}
         entries = self._enumerate(known)
         run.reached("listed")
         guarded = self._vanished(entries, known, head, identity, consented)
+        account = identity.account_id
+        if head is not None and head.account != account and (guarded.withheld or self.incomplete or self.unsure):
+            account = head.account  # until consent is given, or nothing asks for it, the new account stays another one
         for content_id, labels in fill_labels(self.client, entries.values()).items():
             entries[content_id] = replace(entries[content_id], labels=labels)
         surroundings = Surroundings(self.client, entries, self.spaces)
@@ -121,6 +134,10 @@ class _Listing:
         if self.doubted:
             planned = {item.content_id for item in (*deletions, *taken)} | {record.content_id for record in rest}
             rest += [known.records[content_id] for content_id in sorted(self.doubted - planned)]
+        if self.mode == "full" or self._anew(head):
+            # What a listing that did not finish left out must be made anew as well, when it is seen again.
+            passed_over = known.records.keys() - entries.keys() - {item.content_id for item in deletions} - self.doubted
+            rest += [replace(known.records[content_id], pending=True) for content_id in sorted(passed_over)]
         shards = _shards([*deletions, *taken], self.datasource.max_shards)
         counts = Counter(f"planned_{item.why}" for item in taken)
         counts.update(
@@ -139,26 +156,34 @@ class _Listing:
             batch_items=BATCH_ITEMS,
             base_revision=head.revision if head else None,
             generation=head.generation if head else None,
-            absorbed=known.absorbed,
+            absorbed=tuple(dead.revision for dead in known.plans),
             from_scratch=head is None,
             watermark=rfc3339(identity.server_time),
             recipe=self.recipe,
             converter=CONVERTER,
             target=self.target,
-            previous_targets=self._previous_targets(head),
+            previous_targets=self._previous_targets(head, known),
             site=self.client.site,
-            account=identity.account_id,
+            account=account,
             counts=dict(counts),
             notes=(*self.notes, *guarded.reasons),
-            listed_all=not self.incomplete,
+            listed_all=not self.incomplete and not self.unsure,
             withheld=len(guarded.withheld),
+            awaiting=self._awaiting(head, revision, {record.content_id for record in guarded.withheld}),
             consented=self.consent,
             requests=self.client.requests_made,
             started=rfc3339(identity.server_time),
         )
         journal.fence(revision)
+        now = journal.read_head()
+        if (now.revision if now else None) != plan.base_revision:
+            raise RetryLaterError(
+                f"datasource {self.datasource.id}: a run that had lost its claim still committed while this one listed; list again"
+            )
         run.reached("items_written")
-        journal.write_plan(plan, shards, rest, (record.content_id for record in guarded.withheld))
+        # Surroundings are put in line by line: all of them at once would be far more than the entries they come from.
+        full = ((self._surrounded(item, surroundings) for item in shard) for shard in shards)
+        journal.write_plan(plan, full, rest, (record.content_id for record in guarded.withheld))
         run.reached("plan_written")
         run.observer(Event("planned", self.datasource.id, plan.counts))
         return PlanReference(self.datasource.id, revision, len(shards), plan.counts)
@@ -172,9 +197,12 @@ class _Listing:
                 f"datasource {self.datasource.id} was last indexed by a newer version of airflow-provider-confluence "
                 f"(converter {head.converter}, this worker has {CONVERTER}); upgrade this worker"
             )
-        if head.site != self.client.site:
+        self._check_site(head.site)
+
+    def _check_site(self, site: str) -> None:
+        if site != self.client.site:
             raise OwnershipError(
-                f"datasource {self.datasource.id} was indexed from {head.site}, and its connection now points to {self.client.site}. "
+                f"datasource {self.datasource.id} was indexed from {site}, and its connection now points to {self.client.site}. "
                 "A datasource keeps its site: use another datasource id, or, to start afresh, remove the folder "
                 f"{self.journal.storage.where(self.journal.folder)}"
             )
@@ -187,20 +215,32 @@ class _Listing:
             raise ConfigurationError(f"allow_mass_delete={self.consent} consents to nothing: {waiting}")
         return self.journal.withheld(self.consent)
 
-    def _previous_targets(self, head: Head | None) -> tuple[str, ...]:
-        if head is None or head.target == self.target:
-            return head.previous_targets if head else ()
-        return (*(t for t in head.previous_targets if t != self.target), head.target)
+    def _awaiting(self, head: Head | None, revision: int, withheld: set[str]) -> int | None:
+        """Return the revision by which consent is given: the one that was named already, where it was named for all of these."""
+        if not withheld:
+            return None
+        if head is not None and head.withheld is not None and withheld <= self.journal.find_withheld(head.withheld):
+            return head.withheld
+        return revision
 
-    def _ask_the_sink(self, known: Known) -> None:
+    def _previous_targets(self, head: Head | None, known: Known) -> tuple[str, ...]:
+        before = [*head.previous_targets, head.target] if head is not None else []
+        before += [dead.target for dead in known.plans]
+        return tuple(dict.fromkeys(target for target in before if target != self.target))
+
+    def _anew(self, head: Head | None) -> bool:
+        return head is not None and (head.recipe != self.recipe or head.target != self.target)
+
+    def _ask_the_sink(self, known: Known, head: Head | None) -> None:
         sink = self.run.make_sink(self.datasource)
         try:
             if sink.capabilities.inventory:
                 sink.open(Owner(self.datasource.id, self.journal.deployment_id(), self.client.site))
                 self.doubted = doubt_inventory(known, sink.inventory(self.datasource.id))
-            elif self.journal.runs():
+            elif self.journal.runs() if head is None else self.target in head.previous_targets:
+                why = "the last commit is lost" if head is None else "the sink was another one in between"
                 self.notes.append(
-                    "the last commit is lost and this sink cannot list what it holds: documents of pages deleted since cannot be known"
+                    f"{why} and this sink cannot list what it holds: documents of pages deleted since cannot be known"
                 )
         finally:
             sink.close()
@@ -235,8 +275,10 @@ class _Listing:
     def _gather(self, listing: Listing, entries: dict[str, Entry], group: tuple[str, str], where: str) -> int:
         count = 0
         for entry in listing:
-            entries[entry.content_id] = entry
             count += 1
+            if entry.space_id not in self.spaces:  # it moved away while it was listed
+                continue
+            entries[entry.content_id] = entry
             if count % 250 == 0:
                 self.run.observer(Event("listed", self.datasource.id, {"listed": len(entries)}, where))
         self._judge(listing, {group}, where)
@@ -272,12 +314,18 @@ class _Listing:
     def _vanished(
         self, entries: dict[str, Entry], known: Known, head: Head | None, identity: Identity, consented: set[str]
     ) -> Guarded:
-        dropped, missing = [], []
+        narrowed = self._narrowed(known, head)
+        dropped, missing, left = [], [], set()
         for record in known.records.values():
             if record.content_id in entries:
                 continue
-            if self._left_the_scope(record, head):
+            if record.type and record.type not in self.datasource.content_types:
                 dropped.append(record)
+                left.add(record.content_id)
+            elif narrowed and record.space_id and record.space_id not in self.spaces:
+                # Asked for all the same: it may have moved to a space whose listing did not finish.
+                missing.append(record)
+                left.add(record.content_id)
             elif not self._incomplete_for(record):
                 missing.append(record)
         answer = confirm(
@@ -290,33 +338,42 @@ class _Listing:
         for content_id, entry in answer.found.items():
             container = entries.get(entry.container_id) if entry.container_id else None
             entries[content_id] = replace(entry, space_id=container.space_id) if container else entry
+        if answer.gone:
+            self._confirm_account(identity)
         if answer.unsure:
+            self.unsure = True
             self.notes.append(
                 f"{len(answer.unsure)} vanished items could not be confirmed as gone; they are asked for again"
             )
         other_account = None
         if head is not None and head.account != identity.account_id:
             other_account = f"another account reads now ({identity.account_id} instead of {head.account})"
+        # What goes because somebody narrowed the datasource goes on purpose: it needs no consent, nor do the attachments that go with it.
+        meant = {r.content_id for r in answer.gone if r.content_id in left or r.container_id in left}
         guarded = guard(
-            answer.gone,
+            (record for record in answer.gone if record.content_id not in meant),
             known.records.values(),
             share=self.datasource.max_delete_share,
             consented=consented,
             all_need_consent=other_account,
             space_name=lambda space_id: self.spaces[space_id].key if space_id in self.spaces else space_id,
         )
-        guarded.deletions += dropped
+        guarded.deletions += [*dropped, *(record for record in answer.gone if record.content_id in meant)]
         return guarded
 
-    def _left_the_scope(self, record: Record, head: Head | None) -> bool:
-        """Say whether an item went because somebody narrowed the datasource, which is no accident and needs no confirmation."""
-        if head is None:
-            return False
-        before = Datasource.from_json(head.datasource)
-        if record.type in before.content_types and record.type not in self.datasource.content_types:
-            return True
-        narrowed = bool(set(before.space) - set(self.datasource.space))
-        return narrowed and bool(record.space_id) and record.space_id not in self.spaces
+    def _narrowed(self, known: Known, head: Head | None) -> bool:
+        """Say whether a space that the last commit, or a dead run since, had in scope is named no more."""
+        before = {key for dead in known.plans for key in dead.datasource.space}
+        if head is not None:
+            before.update(Datasource.from_json(head.datasource).space)
+        return bool(before - set(self.datasource.space))
+
+    def _confirm_account(self, identity: Identity) -> None:
+        """Make sure that it was us to the end: a token that expires meanwhile may leave us a visitor, who sees less."""
+        if self.client.identity().account_id != identity.account_id:
+            raise CredentialsError(
+                f"datasource {self.datasource.id}: Confluence took us for another account during the listing; nothing was deleted"
+            )
 
     def _incomplete_for(self, record: Record) -> bool:
         if not record.type:
@@ -331,18 +388,23 @@ class _Listing:
     def _diff(
         self, entries: Mapping[str, Entry], known: Known, head: Head | None, surroundings: Surroundings
     ) -> tuple[list[PlanItem], int]:
-        anew = head is not None and (head.recipe != self.recipe or head.target != self.target)
+        anew = self._anew(head)
         upserts: list[PlanItem] = []
         unchanged = 0
         for entry in entries.values():
-            around = surroundings.of(entry)
-            context = context_hash(entry, around)
-            why = self._why(entry, context, known, anew)
+            why = self._why(entry, context_hash(entry, surroundings.of(entry)), known, anew)
             if why is None:
                 unchanged += 1
                 continue
-            upserts.append(PlanItem("upsert", entry.content_id, entry.type, why, entry, around, context))
+            upserts.append(PlanItem("upsert", entry.content_id, entry.type, why, entry))
         return upserts, unchanged
+
+    @staticmethod
+    def _surrounded(item: PlanItem, surroundings: Surroundings) -> PlanItem:
+        if item.entry is None:
+            return item
+        around = surroundings.of(item.entry)
+        return replace(item, surroundings=around, context=context_hash(item.entry, around))
 
     def _why(self, entry: Entry, context: str, known: Known, anew: bool) -> str | None:
         record = known.records.get(entry.content_id)

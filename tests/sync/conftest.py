@@ -103,6 +103,7 @@ class Wiki:
                 "editor": self.model.user(record.editor).name,
             }
             for record in records
+            if record.container is None or by_id[record.container].type in datasource.content_types
         }
 
     def _ancestors(self, record: Any, by_id: dict[str, Any]) -> list[str]:

@@ -119,3 +119,84 @@ def test_a_page_hidden_from_the_account_leaves_the_index(wiki):
     wiki.run()
     assert wiki.indexed() == wiki.expected()
     assert wiki.model.find("Appendix") not in wiki.indexed()
+
+
+def test_consent_to_the_run_that_was_named_holds_for_the_same_set_in_later_runs(wiki):
+    ids = many(wiki, 60)
+    wiki.run()
+    for content_id in ids:
+        wiki.model.trash(content_id)
+    named = wiki.run()
+    for _ in range(4):
+        again = wiki.run()
+        assert any(f"allow_mass_delete={named.revision}" in problem for problem in again.problems)
+    assert wiki.run(allow_mass_delete=named.revision).clean
+    assert wiki.indexed() == wiki.expected()
+
+
+def test_a_larger_set_asks_for_a_consent_of_its_own(wiki):
+    ids = many(wiki, 70)
+    wiki.run()
+    for content_id in ids[:60]:
+        wiki.model.trash(content_id)
+    named = wiki.run()
+    for content_id in ids[60:]:
+        wiki.model.trash(content_id)
+    larger = wiki.run()
+    assert any(f"allow_mass_delete={larger.revision}" in problem for problem in larger.problems)
+    with pytest.raises(ConfigurationError, match=str(larger.revision)):
+        wiki.run(allow_mass_delete=named.revision)
+
+
+def test_another_account_asks_for_consent_in_every_run_until_it_is_given(wiki):
+    wiki.run()
+    page = wiki.model.find("Appendix")
+    head = wiki.folder / "state" / "docs" / "head.json"
+    account = wiki.context.storage.read_json("docs/head.json")["account"]
+    head.write_text(head.read_text().replace(f'"account": "{account}"', '"account": "somebody-else"'))
+    wiki.model.trash(page)
+    held = wiki.run()
+    assert held.counts["withheld"] == 1
+    assert wiki.run().counts["withheld"] == 1
+    assert page in wiki.indexed()
+    assert wiki.run(allow_mass_delete=held.revision).clean
+    assert wiki.indexed() == wiki.expected()
+    wiki.model.trash(wiki.model.find("Chapter"))
+    assert wiki.run().counts["deleted"] == 1
+
+
+def test_a_token_that_turns_anonymous_during_the_listing_deletes_nothing(wiki):
+    from airflow_provider_confluence.errors import CredentialsError
+    from airflow_provider_confluence.testing.sandbox.faults import During
+
+    if wiki.sandbox.edition == "cloud":
+        pytest.skip("only Data Center takes an invalid token for a visitor without one")
+    wiki.run()
+    before = wiki.indexed()
+    model = wiki.model
+    model.readings.anonymous_access = True
+    model.readings.invalid_token_is_anonymous = True
+    model.space("DOCS").public = True
+
+    def expire(_):
+        wiki.sandbox.revoke_token()
+        model.hide(model.find("Appendix"))
+
+    wiki.sandbox.faults.add(During(expire, route="*/content/scan", times=1))
+    with pytest.raises(CredentialsError):
+        wiki.run()
+    assert wiki.indexed() == before
+
+
+def test_a_vanished_attachment_that_could_not_be_asked_for_keeps_the_run_from_being_green(wiki):
+    from airflow_provider_confluence.testing.sandbox.faults import Respond
+
+    many_files = [wiki.model.attach(wiki.model.find("Guide"), f"{n}.txt", b"x", "text/plain") for n in range(3)]
+    wiki.run()
+    before = wiki.indexed()
+    wiki.model.delete_attachment(many_files[0])
+    route = {"cloud": "*/pages/*/attachments", "datacenter": "*/child/attachment"}[wiki.sandbox.edition]
+    wiki.sandbox.faults.add(Respond(404, route=route, times=None))
+    result = wiki.run()
+    assert not result.clean
+    assert wiki.indexed() == before
