@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     sync.add_argument(
         "--deployment", choices=("auto", "cloud", "datacenter"), default="auto", help="edition (default: found out)"
     )
-    sync.add_argument("--mode", choices=("auto", "full", "reconcile"), default="auto")
+    sync.add_argument("--mode", choices=("auto", "full", "reconcile", "changes", "verify"), default="auto")
     sync.add_argument(
         "--allow-mass-delete", type=int, metavar="REVISION", help="consent to the deletions that run REVISION withheld"
     )

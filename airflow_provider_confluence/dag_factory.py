@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["build_dags", "dag_id_of"]
 
 PREFIX = "confluence__"
-MODES = ("auto", "full", "reconcile")
+MODES = ("auto", "full", "reconcile", "changes", "verify")
 # Constant, so that the same settings always give the same DAG; with catchup off its value means nothing else.
 _START = datetime(2025, 1, 1, tzinfo=timezone.utc)
 _MINUTES_OF_DAY = 24 * 60
@@ -162,7 +162,12 @@ def _build(
         "allowed_run_types": ["scheduled", "manual", "operator_triggered", "asset_triggered", "asset_materialization"],
         "doc_md": _DOC.format(id=slug),
         "params": {
-            "mode": Param("auto", type="string", enum=list(MODES), description="full extracts everything again"),
+            "mode": Param(
+                "auto",
+                type="string",
+                enum=list(MODES),
+                description="full extracts everything again, reconcile compares everything",
+            ),
             "allow_mass_delete": Param(
                 None,
                 type=["null", "integer"],

@@ -49,8 +49,9 @@ class Datasource:
     ``space`` holds space keys. ``queue_name`` names the destination inside the sink. ``max_items_per_run`` bounds the upserts of one run;
     ``max_shards`` how many tasks share them. More than ``max_delete_share`` of a space's items of one type, and over 50, are not removed
     without consent. More than ``max_failure_share`` of a run's items, and over 10, newly failed, make the run red. ``keep_runs`` finished
-    runs stay in the journal. ``airflow`` is Airflow's own side of it, which only the DAG factory reads: any of pool, queue, executor,
-    owner, tags, retries, execution_timeout (a duration) and priority_weight.
+    runs stay in the journal. Everything is compared at least every ``reconcile_interval``, and in every run where that costs at most
+    ``cheap_reconcile_requests`` requests; the other runs look at the latest changes. ``airflow`` is Airflow's own side of it, which only
+    the DAG factory reads: any of pool, queue, executor, owner, tags, retries, execution_timeout (a duration) and priority_weight.
     """
 
     id: str
@@ -68,6 +69,8 @@ class Datasource:
     max_delete_share: float = 0.2
     max_failure_share: float = 0.05
     keep_runs: int = 3
+    reconcile_interval: str = "6h"
+    cheap_reconcile_requests: int = 40
     airflow: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -182,6 +185,8 @@ class _Reader:
             "max_delete_share": self._share,
             "max_failure_share": self._share,
             "keep_runs": self._count,
+            "reconcile_interval": self._interval,
+            "cheap_reconcile_requests": self._count,
             "airflow": self._airflow,
         }
         for key in value:

@@ -12,7 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pendulum import DateTime
 
 SCHEMA_VERSION = 1
 CONTENT_TYPES = ("page", "blogpost", "attachment", "comment", "folder", "whiteboard", "database", "embed")
@@ -26,6 +29,16 @@ def document_id(datasource_id: str, content_id: str) -> str:
 def rfc3339(instant: datetime) -> str:
     """Return an aware datetime as RFC 3339 in UTC with milliseconds, for example ``2026-03-01T09:30:00.000Z``."""
     return instant.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def instant(text: str) -> DateTime:
+    """Return the aware instant of what :func:`rfc3339` wrote."""
+    import pendulum
+
+    found = pendulum.parse(text)
+    if not isinstance(found, pendulum.DateTime):
+        raise ValueError(f"{text!r} is no instant")
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,7 +83,7 @@ def commit(run: RunContext, datasource_id: str, revision: int) -> RunResult:
         account=plan.account,
         datasource=plan.datasource.to_json(),
         counts=result.counts,
-        reconciled={"at": plan.watermark, "requests": plan.requests},
+        reconciled=plan.reconciled,
         withheld=plan.awaiting,
     )
     journal.write_head(moved)

@@ -120,6 +120,7 @@ class Plan:
     withheld: int
     awaiting: int | None
     consented: int | None
+    reconciled: Mapping[str, Any]
     requests: int
     started: str
 

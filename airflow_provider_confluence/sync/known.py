@@ -6,11 +6,10 @@ index again where it is listed and removes it where it is not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from airflow_provider_confluence.errors import SupersededError
-from airflow_provider_confluence.sinks.base import InventoryItem
 from airflow_provider_confluence.sync.journal import Head, Journal, Plan
 from airflow_provider_confluence.sync.manifest import Record, Standing, generations, read_generation
 
@@ -96,14 +95,19 @@ def reload_known(journal: Journal, plan: Plan) -> Known:
     return load_known(journal, head, before=plan.revision, recipe=plan.recipe, target=plan.target)
 
 
-def doubt_inventory(known: Known, items: Iterable[InventoryItem]) -> set[str]:
-    """Take what a sink says it holds as in doubt, where nothing else is known of it; return those ids."""
-    added = set()
-    for item in items:
-        if item.content_id not in known.records:
-            known.records[item.content_id] = Record(item.content_id, "", revision=item.revision, pending=True)
-            added.add(item.content_id)
-    return added
+def doubt_inventory(known: Known, held: Mapping[str, int]) -> set[str]:
+    """Compare what is known with what a sink says it holds, and make pending whatever differs.
+
+    :param held: the sink's inventory: revision by content id.
+    :returns: the ids that only the sink names; nothing else is known of them.
+    """
+    for content_id, record in known.records.items():
+        if record.revision and held.get(content_id) != record.revision:
+            known.records[content_id] = replace(record, pending=True)
+    strangers = held.keys() - known.records.keys()
+    for content_id in strangers:
+        known.records[content_id] = Record(content_id, "", revision=held[content_id], pending=True)
+    return set(strangers)
 
 
 def _doubt_written_by(records: dict[str, Record], revision: int) -> None:

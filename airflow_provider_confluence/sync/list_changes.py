@@ -7,12 +7,14 @@ for what vanished, and writes the plan. Nothing is written to the sink here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
 
-from airflow_provider_confluence.confluence.client import ConfluenceClient, Identity, Listing
-from airflow_provider_confluence.datasource import Datasource
-from airflow_provider_confluence.documents import Entry, Space, rfc3339
+from airflow_provider_confluence.confluence.client import ConfluenceClient, Identity
+from airflow_provider_confluence.datasource import Datasource, parse_duration
+from airflow_provider_confluence.documents import Entry, Space, instant, rfc3339
 from airflow_provider_confluence.errors import (
     ConfigurationError,
     CredentialsError,
@@ -26,11 +28,13 @@ from airflow_provider_confluence.sync.context import Event, RunContext
 from airflow_provider_confluence.sync.journal import Head, Journal, Plan, PlanItem
 from airflow_provider_confluence.sync.known import Known, doubt_inventory, load_known
 from airflow_provider_confluence.sync.manifest import Record
+from airflow_provider_confluence.sync.newest_first import DoubtError, list_newest
 from airflow_provider_confluence.sync.recipe import CONVERTER, recipe_of, target_of
 from airflow_provider_confluence.sync.surroundings import Surroundings, context_hash, fill_labels
 from airflow_provider_confluence.sync.vanished import Guarded, confirm, guard
+from airflow_provider_confluence.sync.whole_listing import Listed, list_everything
 
-MODES = ("auto", "full", "reconcile")
+MODES = ("auto", "full", "reconcile", "changes", "verify")
 BATCH_ITEMS = 100
 ITEMS_PER_SHARD = 2_000
 # What is planned first when a run cannot take everything: what readers would miss most.
@@ -56,7 +60,9 @@ def list_changes(
     :class:`~airflow_provider_confluence.sync.surroundings.Surroundings` asks, and ⌈vanished / 250⌉. A repeated call claims anew and
     does no harm.
 
-    :param mode: ``auto``, ``full`` (everything is extracted again) or ``reconcile`` (everything is compared).
+    :param mode: ``full`` (everything is extracted again), ``reconcile`` (everything is compared), ``changes`` (the latest
+        changes are looked at; a run that this does not suit becomes a reconcile), ``verify`` (what the sink holds is compared as well), or
+        ``auto``.
     :param allow_mass_delete: the revision whose withheld deletions may go ahead.
     :raises SpaceNotFoundError: when a configured space cannot be seen; nothing is deleted then.
     :raises OwnershipError: when the state belongs to another site.
@@ -88,6 +94,8 @@ class _Listing:
         self.recipe = recipe_of(datasource)
         self.target = target_of(datasource)
         self.mode = mode
+        # Asked for by name: without a commit to start from, auto is full too, but what dead runs brought need not be brought again.
+        self.again = mode == "full"
         self.consent = allow_mass_delete
         self.notes: list[str] = []
         self.incomplete: set[tuple[str, str]] = set()
@@ -111,12 +119,16 @@ class _Listing:
         known = load_known(journal, head, before=revision, recipe=self.recipe, target=self.target)
         for dead in known.plans:
             self._check_site(dead.site)
-        if head is None or head.target != self.target:
+        self.mode = self._choose(head, known, identity, identity.server_time)
+        if head is None or head.target != self.target or self.mode == "verify":
             self._ask_the_sink(known, head)
         self.spaces = {space.id: space for space in self._find_spaces()}
-        entries = self._enumerate(known)
+        entries = self._list(known, head).entries
         run.reached("listed")
-        guarded = self._vanished(entries, known, head, identity, consented)
+        if self.mode == "changes":
+            guarded = Guarded([], [], ())
+        else:
+            guarded = self._vanished(entries, known, head, identity, consented)
         account = identity.account_id
         if head is not None and head.account != account and (guarded.withheld or self.incomplete or self.unsure):
             account = head.account  # until consent is given, or nothing asks for it, the new account stays another one
@@ -134,7 +146,7 @@ class _Listing:
         if self.doubted:
             planned = {item.content_id for item in (*deletions, *taken)} | {record.content_id for record in rest}
             rest += [known.records[content_id] for content_id in sorted(self.doubted - planned)]
-        if self.mode == "full" or self._anew(head):
+        if self.again or self._anew(head):
             # What a listing that did not finish left out must be made anew as well, when it is seen again.
             passed_over = known.records.keys() - entries.keys() - {item.content_id for item in deletions} - self.doubted
             rest += [replace(known.records[content_id], pending=True) for content_id in sorted(passed_over)]
@@ -150,7 +162,7 @@ class _Listing:
         counts.update(left_for_later=len(rest))
         plan = Plan(
             revision=revision,
-            mode=self.mode if self.mode != "auto" else ("reconcile" if head else "full"),
+            mode=self.mode,
             datasource=self.datasource,
             shards=tuple(len(shard) for shard in shards),
             batch_items=BATCH_ITEMS,
@@ -171,6 +183,7 @@ class _Listing:
             withheld=len(guarded.withheld),
             awaiting=self._awaiting(head, revision, {record.content_id for record in guarded.withheld}),
             consented=self.consent,
+            reconciled=self._reconciled(head, identity),
             requests=self.client.requests_made,
             started=rfc3339(identity.server_time),
         )
@@ -228,6 +241,12 @@ class _Listing:
         before += [dead.target for dead in known.plans]
         return tuple(dict.fromkeys(target for target in before if target != self.target))
 
+    def _reconciled(self, head: Head | None, identity: Identity) -> Mapping[str, Any]:
+        """Return when everything was last listed to the end, and for how many requests: by that the next run chooses."""
+        if self.mode != "changes" and not self.incomplete and not self.unsure:
+            return {"at": rfc3339(identity.server_time), "requests": self.client.requests_made}
+        return head.reconciled if head is not None else {"at": "", "requests": self.client.requests_made}
+
     def _anew(self, head: Head | None) -> bool:
         return head is not None and (head.recipe != self.recipe or head.target != self.target)
 
@@ -236,7 +255,12 @@ class _Listing:
         try:
             if sink.capabilities.inventory:
                 sink.open(Owner(self.datasource.id, self.journal.deployment_id(), self.client.site))
-                self.doubted = doubt_inventory(known, sink.inventory(self.datasource.id))
+                held = {item.content_id: item.revision for item in sink.inventory(self.datasource.id)}
+                self.doubted = doubt_inventory(known, held)
+            elif self.mode == "verify":
+                raise ConfigurationError(
+                    f"mode verify is not for the sink {self.datasource.sink['type']}: it cannot list what it holds"
+                )
             elif self.journal.runs() if head is None else self.target in head.previous_targets:
                 why = "the last commit is lost" if head is None else "the sink was another one in between"
                 self.notes.append(
@@ -258,57 +282,37 @@ class _Listing:
         return [found[key] for key in wanted]
 
     # ---------------------------------------------------------------- listing
-    def _enumerate(self, known: Known) -> dict[str, Entry]:
-        entries: dict[str, Entry] = {}
-        for space in self.spaces.values():
-            for type_ in ("page", "blogpost"):
-                if type_ not in self.datasource.content_types:
-                    continue
-                listing = self.client.list_content(space, type_)
-                count = self._gather(listing, entries, (space.id, type_), f"{type_}s of space {space.key}")
-                if count == 0 and any(r.space_id == space.id and r.type == type_ for r in known.records.values()):
-                    self._confirm_empty(space)
-        if "attachment" in self.datasource.content_types:
-            self._enumerate_attachments(entries)
-        return entries
+    def _choose(self, head: Head | None, known: Known, identity: Identity, now: datetime) -> str:
+        """Return what this run does: full, reconcile, verify or changes."""
+        if head is None:
+            return "verify" if self.mode == "verify" else "full"
+        if self.mode not in ("auto", "changes"):
+            return self.mode
+        before = Datasource.from_json(head.datasource)
+        scope_is_another = (before.space, before.content_types) != (
+            self.datasource.space,
+            self.datasource.content_types,
+        )
+        if scope_is_another or known.plans or self._anew(head) or head.account != identity.account_id or head.withheld:
+            return "reconcile"  # a quick look would not see what follows from that
+        if self.mode == "changes":
+            return "changes"
+        last = head.reconciled
+        cheap = last["requests"] <= self.datasource.cheap_reconcile_requests
+        interval = parse_duration(self.datasource.reconcile_interval)
+        return "reconcile" if cheap or not last["at"] or now - instant(last["at"]) >= interval else "changes"
 
-    def _gather(self, listing: Listing, entries: dict[str, Entry], group: tuple[str, str], where: str) -> int:
-        count = 0
-        for entry in listing:
-            count += 1
-            if entry.space_id not in self.spaces:  # it moved away while it was listed
-                continue
-            entries[entry.content_id] = entry
-            if count % 250 == 0:
-                self.run.observer(Event("listed", self.datasource.id, {"listed": len(entries)}, where))
-        self._judge(listing, {group}, where)
-        self.run.observer(Event("listed", self.datasource.id, {"listed": len(entries)}, where))
-        return count
-
-    def _enumerate_attachments(self, entries: dict[str, Entry]) -> None:
-        listing = self.client.list_attachments(list(self.spaces.values()))
-        for entry in listing:
-            container = entries.get(entry.container_id) if entry.container_id else None
-            if container is not None:
-                entries[entry.content_id] = replace(entry, space_id=container.space_id)
-        self._judge(listing, {(space_id, "attachment") for space_id in self.spaces}, "attachments")
-        self.run.observer(Event("listed", self.datasource.id, {"listed": len(entries)}, "attachments"))
-
-    def _judge(self, listing: Listing, groups: Iterable[tuple[str, str]], where: str) -> None:
-        if not listing.complete:
-            self.incomplete.update(groups)
-            self.notes.append(
-                f"the listing of {where} is not complete ({listing.doubt or 'it did not finish'}); nothing of it is deleted"
-            )
-
-    def _confirm_empty(self, space: Space) -> None:
-        """Make sure that a space which lists nothing is really seen, and by us: an expired token may answer like an empty wiki."""
-        self.client.identity()
-        if not self.client.spaces([space.key]):
-            raise SpaceNotFoundError(
-                [space.key],
-                f"datasource {self.datasource.id}: space {space.key} disappeared while it was listed; nothing was deleted",
-            )
+    def _list(self, known: Known, head: Head | None) -> Listed:
+        if self.mode == "changes" and head is not None:
+            try:
+                return list_newest(self.run, self.client, self.datasource, self.spaces, known.records, head.watermark)
+            except DoubtError as doubt:
+                self.notes.append(f"the listing by last change cannot be trusted ({doubt}), so everything was listed")
+                self.mode = "reconcile"
+        listed = list_everything(self.run, self.client, self.datasource, self.spaces, known.records)
+        self.incomplete = listed.incomplete
+        self.notes += listed.notes
+        return listed
 
     # ---------------------------------------------------------------- what vanished
     def _vanished(
@@ -420,7 +424,7 @@ class _Listing:
             return "moved"
         if record.context != context:
             return "context"
-        if self.mode == "full":
+        if self.again:
             return "full"
         if anew and entry.content_id not in known.fresh:
             return "recipe"

@@ -100,6 +100,7 @@ steps = st.lists(
         st.lists(st.tuples(actions, st.integers(0, 30)), max_size=5),
         st.sampled_from([None, *CRASH_POINTS]),
         st.integers(1, 2),
+        st.sampled_from(["auto", "auto", "changes", "verify", "full"]),
     ),
     min_size=1,
     max_size=5,
@@ -184,14 +185,14 @@ def test_any_history_with_stops_at_any_point_converges(tmp_path_factory, edition
     checker = ContractChecker(edition)
     with Sandbox(edition, observer=checker) as sandbox:
         wiki = fill(Wiki(sandbox, tmp_path_factory.mktemp("w")))
-        for changes, point, passing in history:
+        for changes, point, passing, mode in history:
             for action, number in changes:
                 act(wiki, action, number)
             wiki.reached = StopAt(point, passing) if point else lambda _: None
             before = wiki.indexed() if (wiki.folder / "index").exists() else {}
             hidden = wiki.model.space("DOCS").hidden
             with suppress(Stopped, *([SpaceNotFoundError] if hidden else [])):
-                wiki.run()
+                wiki.run(mode=mode)
             after = wiki.indexed() if (wiki.folder / "index").exists() else {}
             assert not hidden or after == before, "a space that cannot be seen must change nothing"
             assert not [i for i in before if i not in after and i in wiki.expected()], (
