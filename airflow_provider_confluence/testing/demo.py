@@ -13,7 +13,7 @@ import shutil
 import signal
 import sys
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,9 @@ def _demo() -> int:
         print(f"\nAirflow UI: {airflow.url}/dags/{_DAG}   user {airflow.username}, password {airflow.password}")
         if not os.environ.get("DEMO_ONESHOT"):
             print(f"{last_line}\n\nCtrl-C stops everything.", flush=True)
-            threading.Event().wait()
+            with suppress(KeyboardInterrupt):
+                threading.Event().wait()
+            print("stopping …", flush=True)
     print(last_line)
     return 0 if state == "success" else 1
 
