@@ -8,18 +8,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, Literal
 
-from airflow_provider_confluence.confluence.batches import in_batches, in_parallel
+from airflow_provider_confluence.confluence.batches import in_parallel
 from airflow_provider_confluence.confluence.client import (
     ConfluenceClient,
     Edition,
     Fetched,
-    Identity,
     Listing,
     NewestFirst,
     TreeNode,
 )
 from airflow_provider_confluence.confluence.cql import quoted
-from airflow_provider_confluence.confluence.identity import read_identity
 from airflow_provider_confluence.confluence.paging import (
     PagedListing,
     PagedNewestFirst,
@@ -37,6 +35,7 @@ from airflow_provider_confluence.confluence.reading import (
     text_of,
     whole_number,
 )
+from airflow_provider_confluence.confluence.shared import ClientOverTransport, numeric
 from airflow_provider_confluence.confluence.transport import (
     MAX_ANSWER_BYTES,
     MAX_TRIES,
@@ -60,41 +59,17 @@ PLURALS: Final = {"page": "pages", "blogpost": "blogposts", "attachment": "attac
 NODES: Final = {"folder": "folders", "whiteboard": "whiteboards", "database": "databases", "embed": "embeds"}
 
 
-class CloudClient(ConfluenceClient):
+class CloudClient(ClientOverTransport, ConfluenceClient):
     """The client for Confluence Cloud, on the site or at the gateway."""
 
     edition: Edition = "cloud"
 
     def __init__(self, transport: Transport, *, gateway: bool = False) -> None:
-        self.site = transport.site
-        self._transport = transport
+        super().__init__(transport)
         self._gateway = gateway
         self._links_base: str | None = None
 
-    @property
-    def transport(self) -> Transport:
-        """What sends the requests; its ``rest_api`` is the library's own connection object."""
-        return self._transport
-
-    @property
-    def requests_made(self) -> int:
-        """Requests sent so far, retries included."""
-        return self._transport.requests_made
-
-    @property
-    def throttled_seconds(self) -> float:
-        """Seconds for which the gate held requests back, summed over all threads."""
-        return self._transport.throttled_seconds
-
-    def close(self) -> None:
-        """Close the connections; safe to repeat."""
-        self._transport.close()
-
     # ------------------------------------------------------------------------------------------ who and where
-    def identity(self) -> Identity:
-        """Return who we are. 1 request. :raises CredentialsError: for a refused token, and for an anonymous answer."""
-        return read_identity(self._transport, "/rest/api/user/current")
-
     def spaces(self, keys: Sequence[str]) -> list[Space]:
         """Return the visible ones of the spaces, 250 a request; the key ``*`` returns all current spaces."""
         if "*" in keys:
@@ -212,22 +187,17 @@ class CloudClient(ConfluenceClient):
     def labels_of(self, type_: str, content_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """Return labels for those ids that are visible. 1 request an id, in parallel."""
 
-        def ask(content_id: str, stop: threading.Event) -> tuple[str, tuple[str, ...] | None]:
-            get = partial(self._get, cancelled=stop)
+        def ask(content_id: str, stop: threading.Event) -> tuple[str, ...]:
             path = f"/api/v2/{PLURALS.get(type_, 'pages')}/{quoted_part(content_id)}/labels"
-            try:
-                pages = by_cursor(get, path, {"limit": MOST}, Progress())
-                return content_id, label_names([row for rows in pages for row in rows])
-            except AbsentError:
-                return content_id, None
+            pages = by_cursor(partial(self._get, cancelled=stop), path, {"limit": MOST}, Progress())
+            return label_names([row for rows in pages for row in rows])
 
-        found = in_parallel(ask, distinct(content_ids), self._transport.gate.max_in_flight, self._transport.cut)
-        return {content_id: labels for content_id, labels in found if labels is not None}
+        return self._labels_by_item(content_ids, ask)
 
     def look_up(self, type_: Literal["page", "blogpost"], content_ids: Sequence[str]) -> dict[str, Entry]:
         """Return items by id whatever their status; an absent id has no answer. 1 request for 250 ids."""
         found: dict[str, Entry] = {}
-        wanted = _numeric(content_ids)
+        wanted = numeric(content_ids)
         for start in range(0, len(wanted), MOST):
             ids = wanted[start : start + MOST]
             params: Params = {"id": ",".join(ids), "status": FIND_STATUSES[type_], "limit": MOST}
@@ -255,13 +225,7 @@ class CloudClient(ConfluenceClient):
                         fetched.append(self._fetched(row, type_))
             return fetched
 
-        return in_batches(
-            fetch,
-            _numeric(content_ids),
-            type_=type_,
-            threads=self._transport.gate.max_in_flight,
-            cut=self._transport.cut,
-        )
+        return self._bodies_in_batches(type_, content_ids, fetch)
 
     def _fetched(self, row: Row, type_: str) -> Fetched:
         entry = self._entry(row, type_, None)
@@ -377,8 +341,3 @@ class CloudClient(ConfluenceClient):
 
 def _person(account_id: Any) -> Person | None:
     return Person(str(account_id)) if account_id else None
-
-
-def _numeric(content_ids: Iterable[str]) -> list[str]:
-    """Return ids that can be ids, each once: v2 refuses a whole list for one that is no number."""
-    return [content_id for content_id in distinct(content_ids) if content_id.isascii() and content_id.isdigit()]

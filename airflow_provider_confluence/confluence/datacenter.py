@@ -7,18 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
-from airflow_provider_confluence.confluence.batches import in_batches, in_parallel
+from airflow_provider_confluence.confluence.batches import in_parallel
 from airflow_provider_confluence.confluence.client import (
     ConfluenceClient,
     Edition,
     Fetched,
-    Identity,
     Listing,
     NewestFirst,
     TreeNode,
 )
 from airflow_provider_confluence.confluence.cql import in_list
-from airflow_provider_confluence.confluence.identity import read_identity
 from airflow_provider_confluence.confluence.paging import (
     PagedListing,
     PagedNewestFirst,
@@ -37,6 +35,7 @@ from airflow_provider_confluence.confluence.reading import (
     text_of,
     whole_number,
 )
+from airflow_provider_confluence.confluence.shared import ClientOverTransport, numeric
 from airflow_provider_confluence.confluence.transport import AbsentError, Params, Transport, quoted_part
 from airflow_provider_confluence.documents import Entry, Failure, Person, Space
 from airflow_provider_confluence.errors import ContractError
@@ -49,40 +48,16 @@ KEYS_AT_A_TIME = 50
 IDS_AT_A_TIME = 100
 
 
-class DataCenterClient(ConfluenceClient):
+class DataCenterClient(ClientOverTransport, ConfluenceClient):
     """The client for Confluence Data Center and Server."""
 
     edition: Edition = "datacenter"
 
     def __init__(self, transport: Transport) -> None:
-        self.site = transport.site
-        self._transport = transport
+        super().__init__(transport)
         self._takes_ids = True
 
-    @property
-    def transport(self) -> Transport:
-        """What sends the requests; its ``rest_api`` is the library's own connection object."""
-        return self._transport
-
-    @property
-    def requests_made(self) -> int:
-        """Requests sent so far, retries included."""
-        return self._transport.requests_made
-
-    @property
-    def throttled_seconds(self) -> float:
-        """Seconds for which the gate held requests back, summed over all threads."""
-        return self._transport.throttled_seconds
-
-    def close(self) -> None:
-        """Close the connections; safe to repeat."""
-        self._transport.close()
-
     # ------------------------------------------------------------------------------------------ who and where
-    def identity(self) -> Identity:
-        """Return who we are. 1 request. :raises CredentialsError: for a refused token, and for an anonymous answer."""
-        return read_identity(self._transport, "/rest/api/user/current")
-
     def spaces(self, keys: Sequence[str]) -> list[Space]:
         """Return the visible ones of the spaces, 50 a request; the key ``*`` returns all current spaces."""
         if "*" in keys:
@@ -195,14 +170,7 @@ class DataCenterClient(ConfluenceClient):
     ) -> dict[str, tuple[str, ...]]:
         """Return labels for those ids that are visible. 1 request an id, in parallel."""
 
-        def ask(content_id: str, stop: threading.Event) -> tuple[str, tuple[str, ...] | None]:
-            try:
-                return content_id, self._all_labels(content_id, stop)
-            except AbsentError:
-                return content_id, None
-
-        found = in_parallel(ask, distinct(content_ids), self._transport.gate.max_in_flight, self._transport.cut)
-        return {content_id: labels for content_id, labels in found if labels is not None}
+        return self._labels_by_item(content_ids, self._all_labels)
 
     def _all_labels(self, content_id: str, stop: threading.Event | None = None) -> tuple[str, ...]:
         get = partial(self._transport.get, cancelled=stop)
@@ -212,7 +180,7 @@ class DataCenterClient(ConfluenceClient):
     def look_up(self, type_: Literal["page", "blogpost"], content_ids: Sequence[str]) -> dict[str, Entry]:
         """Return items by id, current or in the trash; an absent id has no answer. 1 request for 100 ids."""
         found: dict[str, Entry] = {}
-        wanted = _numeric(content_ids)
+        wanted = numeric(content_ids)
         for start in range(0, len(wanted), IDS_AT_A_TIME):
             for row in self._by_ids(wanted[start : start + IDS_AT_A_TIME], type_, "any", LISTED, self._transport.get):
                 entry = self._entry(row, type_, None)
@@ -235,13 +203,7 @@ class DataCenterClient(ConfluenceClient):
                     )
             return fetched
 
-        return in_batches(
-            fetch,
-            _numeric(content_ids),
-            type_=type_,
-            threads=self._transport.gate.max_in_flight,
-            cut=self._transport.cut,
-        )
+        return self._bodies_in_batches(type_, content_ids, fetch)
 
     def _by_ids(self, ids: Sequence[str], type_: str, status: str, expand: str, get: Any) -> Iterator[Row]:
         """Yield the visible ones of the ids.
@@ -366,8 +328,3 @@ def _person(row: Any) -> Person | None:
 
 def _text(value: Any) -> str | None:
     return str(value) if value else None
-
-
-def _numeric(content_ids: Iterable[str]) -> list[str]:
-    """Return ids that can be ids, each once."""
-    return [content_id for content_id in distinct(content_ids) if content_id.isascii() and content_id.isdigit()]

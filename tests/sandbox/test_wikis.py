@@ -89,7 +89,6 @@ def test_a_wiki_is_read_from_its_folder(folder: Path) -> None:
     assert home.id == str(space.homepage_id)
 
 
-@pytest.mark.skipif(not (SAMPLE_WIKI / "wiki.json").exists(), reason="the sample wiki is not there")
 def test_the_sample_wiki_loads_whole() -> None:
     wiki = json.loads((SAMPLE_WIKI / "wiki.json").read_text(encoding="utf-8"))
     model = Model()

@@ -1,0 +1,78 @@
+"""What the clients of both editions have in common: one transport, and asking it in batches and in parallel."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+
+from airflow_provider_confluence.confluence.batches import in_batches, in_parallel
+from airflow_provider_confluence.confluence.client import Fetched, Identity
+from airflow_provider_confluence.confluence.identity import read_identity
+from airflow_provider_confluence.confluence.reading import distinct
+from airflow_provider_confluence.confluence.transport import AbsentError, Transport
+from airflow_provider_confluence.documents import Failure
+
+
+class ClientOverTransport:
+    """The part of a :class:`~airflow_provider_confluence.confluence.client.ConfluenceClient` that does not hang on the edition."""
+
+    def __init__(self, transport: Transport) -> None:
+        self.site = transport.site
+        self._transport = transport
+
+    @property
+    def transport(self) -> Transport:
+        """What sends the requests; its ``rest_api`` is the library's own connection object."""
+        return self._transport
+
+    @property
+    def requests_made(self) -> int:
+        """Requests sent so far, retries included."""
+        return self._transport.requests_made
+
+    @property
+    def throttled_seconds(self) -> float:
+        """Seconds for which the gate held requests back, summed over all threads."""
+        return self._transport.throttled_seconds
+
+    def close(self) -> None:
+        """Close the connections; safe to repeat."""
+        self._transport.close()
+
+    def identity(self) -> Identity:
+        """Return who we are. 1 request. :raises CredentialsError: for a refused token, and for an anonymous answer."""
+        return read_identity(self._transport, "/rest/api/user/current")
+
+    def _labels_by_item(
+        self, content_ids: Sequence[str], ask: Callable[[str, threading.Event], tuple[str, ...]]
+    ) -> dict[str, tuple[str, ...]]:
+        """Ask for the labels of each item, in parallel; an item that is absent has no answer."""
+
+        def labels(content_id: str, stop: threading.Event) -> tuple[str, tuple[str, ...] | None]:
+            try:
+                return content_id, ask(content_id, stop)
+            except AbsentError:
+                return content_id, None
+
+        found = in_parallel(labels, distinct(content_ids), self._transport.gate.max_in_flight, self._transport.cut)
+        return {content_id: some for content_id, some in found if some is not None}
+
+    def _bodies_in_batches(
+        self,
+        type_: str,
+        content_ids: Sequence[str],
+        fetch: Callable[[Sequence[str], int, threading.Event], list[Fetched]],
+    ) -> Iterator[Fetched | Failure]:
+        """Yield what ``fetch`` returns for all the ids that can be ids, in any order."""
+        return in_batches(
+            fetch,
+            numeric(content_ids),
+            type_=type_,
+            threads=self._transport.gate.max_in_flight,
+            cut=self._transport.cut,
+        )
+
+
+def numeric(content_ids: Sequence[str]) -> list[str]:
+    """Return ids that can be ids, each once: Confluence refuses a whole list for one that is no number."""
+    return [content_id for content_id in distinct(content_ids) if content_id.isascii() and content_id.isdigit()]
