@@ -12,7 +12,7 @@ from airflow_provider_confluence.testing.sandbox import ManualClock, Model, Sand
 from airflow_provider_confluence.testing.sandbox.faults import RepeatedCursor, Respond, Tamper
 from tests.contracts.checker import ContractChecker
 from tests.sync.conftest import Wiki, fill
-from tests.sync.test_crashes import StopAt, Stopped
+from tests.sync.histories import StopAt, Stopped
 
 
 @pytest.fixture(params=["cloud", "datacenter"])

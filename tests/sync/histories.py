@@ -1,0 +1,109 @@
+"""What may happen to a wiki, to a datasource and to a run: shared by the tests of crashes and the soak."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+class Stopped(BaseException):
+    """The process ends here: nothing in the package may catch it."""
+
+
+@dataclass
+class StopAt:
+    """Stops at the n-th passing of a crash point."""
+
+    point: str
+    passing: int = 1
+    seen: Counter[str] = field(default_factory=Counter)
+
+    def __call__(self, name: str) -> None:
+        self.seen[name] += 1
+        if name == self.point and self.seen[name] == self.passing:
+            raise Stopped
+
+
+ON_PAGES = ("edit", "trash", "move", "relabel", "attach", "archive", "hide")
+ON_POSTS = ("edit_post", "trash_post", "attach_to_post")
+ON_SPACE = ("rename_space", "recreate_space", "hide_space", "rename_user")
+SETTINGS = ("switch_blogposts", "switch_attachments", "few_items", "rename_datasource", "go_elsewhere")
+ACTIONS = (
+    *("create", "create_post", "restore", "purge", "unarchive", "show", "delete_attachment"),
+    *ON_PAGES,
+    *ON_POSTS,
+    *ON_SPACE,
+    *SETTINGS,
+)
+
+
+def act(wiki, action, number):
+    """Do one thing to the sandbox, or to the datasource, where it can be done."""
+    model = wiki.model
+
+    def chosen(wanted):
+        found = [item.public_id for item in model if wanted(item)]
+        return found[number % len(found)] if found else None
+
+    def shown(type_):
+        return chosen(lambda item: item.type == type_ and item.status == "current" and not item.hidden)
+
+    page = shown("page") if action in ON_PAGES else None
+    post = shown("blogpost") if action in ON_POSTS else None
+    if action == "create":
+        model.create_page("DOCS", f"Created {number}", f"<p>Number {number}</p>")
+    elif action == "create_post":
+        model.create_blogpost("DOCS", f"Posted {number}", f"<p>Number {number}</p>")
+    elif action == "restore" and (trashed := chosen(lambda i: i.type == "page" and i.status == "trashed")):
+        model.restore(trashed)
+    elif action == "purge" and (trashed := chosen(lambda i: i.type == "page" and i.status == "trashed")):
+        model.purge(trashed)
+    elif action == "unarchive" and (archived := chosen(lambda i: i.type == "page" and i.status == "archived")):
+        model.unarchive(archived)
+    elif action == "show" and (hidden := chosen(lambda item: item.hidden)):
+        model.show(hidden)
+    elif action == "delete_attachment" and (attachment := shown("attachment")):
+        model.delete_attachment(attachment)
+    elif page or post:
+        _act_on(model, action.split("_")[0], page or post, number)
+    elif action in ON_SPACE:
+        _act_on_space(model, action, number)
+    elif action in SETTINGS:
+        _set(wiki.definition, action, number)
+
+
+def _act_on(model, action, content_id, number):
+    if action == "edit":
+        model.edit(content_id, body=f"<p>Edit {number}</p>")
+    elif action == "relabel":
+        model.relabel(content_id, [f"label{number}"])
+    elif action == "attach":
+        model.attach(content_id, f"file{number % 3}.txt", b"x" * number, "text/plain")
+    elif action == "move":
+        model.move(content_id, space=["DOCS", "OPS"][number % 2])
+    else:
+        getattr(model, action)(content_id)
+
+
+def _act_on_space(model, action, number):
+    if action == "rename_space":
+        model.rename_space("DOCS", f"Name {number}")
+    elif action == "rename_user":
+        model.rename_user("admin", f"Person {number}")
+    elif action == "hide_space":
+        model.hide_space("DOCS")
+    else:
+        model.delete_space("DOCS")
+        model.create_space("DOCS", "Made again")
+
+
+def _set(definition, action, number):
+    if action == "few_items":
+        definition["max_items_per_run"] = 1 + number % 4
+    elif action == "rename_datasource":
+        definition["name"] = f"Name {number}"
+    elif action == "go_elsewhere":
+        definition["queue"] = {"name": "elsewhere" if number % 2 else "indexing_documents"}
+    else:
+        setting = action.replace("switch", "enable")
+        definition[setting] = not definition[setting]
