@@ -18,6 +18,8 @@ from airflow_provider_confluence.errors import DatasourceError
 
 DEFAULT_INTERVAL = "5m"
 DEFAULT_QUEUE = "indexing_documents"
+EVERY_SPACE = "*"
+_LISTS = ("space", "exclude_spaces")
 _NOT_HERE = ("token", "password", "username", "endpoint")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _LONGEST = timedelta(days=366)  # a scheduler that adds more than the calendar holds would stop for everybody
@@ -46,12 +48,15 @@ def parse_duration(text: str) -> timedelta:
 class Datasource:
     """One configured unit: which spaces of which connection go where, and how often.
 
-    ``space`` holds space keys. ``queue_name`` names the destination inside the sink. ``max_items_per_run`` bounds the upserts of one run;
-    ``max_shards`` how many tasks share them. More than ``max_delete_share`` of a space's items of one type, and over 50, are not removed
-    without consent. More than ``max_failure_share`` of a run's items, and over 10, newly failed, make the run red. ``keep_runs`` finished
-    runs stay in the journal. Everything is compared at least every ``reconcile_interval``, and in every run where that costs at most
-    ``cheap_reconcile_requests`` requests; the other runs look at the latest changes. ``airflow`` is Airflow's own side of it, which only
-    the DAG factory reads: any of pool, queue, executor, owner, tags, retries, execution_timeout (a duration) and priority_weight.
+    ``space`` holds space keys, or ``*`` alone for all current spaces that the account sees: without ``exclude_spaces``, and without
+    personal spaces unless ``personal_spaces`` says so.
+
+    ``queue_name`` names the destination inside the sink. ``max_items_per_run`` bounds the upserts of one run; ``max_shards`` how many tasks
+    share them. More than ``max_delete_share`` of a space's items of one type, and over 50, are not removed without consent. More than
+    ``max_failure_share`` of a run's items, and over 10, newly failed, make the run red. ``keep_runs`` finished runs stay in the journal.
+    Everything is compared at least every ``reconcile_interval``, and in every run where that costs at most ``cheap_reconcile_requests``
+    requests; the other runs look at the latest changes. ``airflow`` is Airflow's own side of it, which only the DAG factory reads: any of
+    pool, queue, executor, owner, tags, retries, execution_timeout (a duration) and priority_weight.
     """
 
     id: str
@@ -72,6 +77,8 @@ class Datasource:
     reconcile_interval: str = "6h"
     cheap_reconcile_requests: int = 40
     airflow: Mapping[str, Any] = field(default_factory=dict)
+    exclude_spaces: tuple[str, ...] = ()
+    personal_spaces: bool = False
 
     @property
     def content_types(self) -> tuple[str, ...]:
@@ -84,6 +91,16 @@ class Datasource:
         return tuple(wanted)
 
     @property
+    def everywhere(self) -> bool:
+        """Whether every space that the account sees is in scope, but for those that are left out."""
+        return self.space == (EVERY_SPACE,)
+
+    @property
+    def scope(self) -> tuple[object, ...]:
+        """All that says what is in scope; two datasources that are equal in it take the same items."""
+        return (self.space, self.exclude_spaces, self.personal_spaces, self.content_types)
+
+    @property
     def interval_seconds(self) -> float:
         """The interval of the schedule, in seconds."""
         return parse_duration(self.interval).total_seconds()
@@ -91,7 +108,8 @@ class Datasource:
     def to_json(self) -> dict[str, Any]:
         """Return the datasource as plain JSON, to be frozen into a plan; it holds no secret."""
         value = asdict(self)
-        value["space"] = list(self.space)
+        for name in _LISTS:
+            value[name] = list(value[name])
         value["sink"] = dict(self.sink)
         value["airflow"] = dict(self.airflow)
         return value
@@ -99,7 +117,7 @@ class Datasource:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Datasource:
         """Return the datasource that ``to_json`` wrote."""
-        return cls(**{**value, "space": tuple(value["space"])})
+        return cls(**{**value, **{name: tuple(value[name]) for name in _LISTS if name in value}})
 
 
 def read_datasource(datasource_id: str, value: object, *, defaults: Mapping[str, Any] | None = None) -> Datasource:
@@ -188,6 +206,8 @@ class _Reader:
             "reconcile_interval": self._interval,
             "cheap_reconcile_requests": self._count,
             "airflow": self._airflow,
+            "exclude_spaces": self._texts,
+            "personal_spaces": self._flag,
         }
         for key in value:
             if key in _NOT_HERE:
@@ -204,6 +224,7 @@ class _Reader:
                 settings[key] = read(key, defaults[key])
         if "space" not in value:
             self.say("space", "the key of the space to index is missing")
+        self._check_scope(settings)
         if self.problems:
             return None
         if "queue" in settings:
@@ -228,9 +249,26 @@ class _Reader:
             return ()
         if len(set(keys)) != len(keys):
             self.say(path, "names a space twice")
-        if "*" in keys:
-            self.say(path, "'*' is not supported by this version; name the spaces")
+        if EVERY_SPACE in keys and len(keys) > 1:
+            self.say(path, "'*' means every space; name no other beside it")
         return tuple(keys)
+
+    def _texts(self, path: str, value: Any) -> tuple[str, ...]:
+        if not isinstance(value, list) or not all(isinstance(text, str) and text.strip() for text in value):
+            self.say(path, "expected a list of texts")
+            return ()
+        if len(set(value)) != len(value):
+            self.say(path, "names one twice")
+        return tuple(value)
+
+    def _check_scope(self, settings: Mapping[str, Any]) -> None:
+        if settings.get("space") == (EVERY_SPACE,):
+            if EVERY_SPACE in settings.get("exclude_spaces", ()):
+                self.say("exclude_spaces", "'*' would leave no space; name keys")
+            return
+        for key in ("exclude_spaces", "personal_spaces"):
+            if settings.get(key):
+                self.say(key, 'holds only together with "space": "*"; a space that is named is in, a personal one too')
 
     def _interval(self, path: str, value: Any) -> str:
         if not isinstance(value, str):

@@ -7,20 +7,19 @@ for what vanished, and writes the plan. Nothing is written to the sink here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient, Identity
 from airflow_provider_confluence.datasource import Datasource, parse_duration
-from airflow_provider_confluence.documents import Entry, Space, instant, rfc3339
+from airflow_provider_confluence.documents import Entry, instant, rfc3339
 from airflow_provider_confluence.errors import (
     ConfigurationError,
     CredentialsError,
     OwnershipError,
     RetryLaterError,
-    SpaceNotFoundError,
     UpgradeNeededError,
 )
 from airflow_provider_confluence.sinks.base import Owner
@@ -30,6 +29,7 @@ from airflow_provider_confluence.sync.known import Known, doubt_inventory, load_
 from airflow_provider_confluence.sync.manifest import Record
 from airflow_provider_confluence.sync.newest_first import DoubtError, list_newest
 from airflow_provider_confluence.sync.recipe import CONVERTER, recipe_of, target_of
+from airflow_provider_confluence.sync.scope import Spaces, admits_space, find_spaces
 from airflow_provider_confluence.sync.surroundings import Surroundings, context_hash, fill_labels
 from airflow_provider_confluence.sync.vanished import Guarded, confirm, guard
 from airflow_provider_confluence.sync.whole_listing import Listed, list_everything
@@ -122,7 +122,8 @@ class _Listing:
         self.mode = self._choose(head, known, identity, identity.server_time)
         if head is None or head.target != self.target or self.mode == "verify":
             self._ask_the_sink(known, head)
-        self.spaces = {space.id: space for space in self._find_spaces()}
+        found = self._find_spaces(known, head)
+        self.spaces, self.left_out = found.within, found.left_out
         entries = self._list(known, head).entries
         run.reached("listed")
         if self.mode == "changes":
@@ -242,9 +243,10 @@ class _Listing:
         return tuple(dict.fromkeys(target for target in before if target != self.target))
 
     def _reconciled(self, head: Head | None, identity: Identity) -> Mapping[str, Any]:
-        """Return when everything was last listed to the end, and for how many requests: by that the next run chooses."""
+        """Return when everything was last listed to the end, in which spaces, and for how many requests: by that the next run chooses."""
         if self.mode != "changes" and not self.incomplete and not self.unsure:
-            return {"at": rfc3339(identity.server_time), "requests": self.client.requests_made}
+            spaces = {space.id: space.key for space in self.spaces.values()}
+            return {"at": rfc3339(identity.server_time), "requests": self.client.requests_made, "spaces": spaces}
         return head.reconciled if head is not None else {"at": "", "requests": self.client.requests_made}
 
     def _anew(self, head: Head | None) -> bool:
@@ -269,17 +271,13 @@ class _Listing:
         finally:
             sink.close()
 
-    def _find_spaces(self) -> list[Space]:
-        wanted = self.datasource.space
-        found = {space.key: space for space in self.client.spaces(wanted)}
-        missing = [key for key in wanted if key not in found]
-        if missing:
-            raise SpaceNotFoundError(
-                missing,
-                f"datasource {self.datasource.id}: space {', '.join(missing)} does not exist at {self.client.site}, or this account may "
-                "not see it; check the key (it is in the space's address) and the account's permission. Nothing was deleted",
-            )
-        return [found[key] for key in wanted]
+    def _find_spaces(self, known: Known, head: Head | None) -> Spaces:
+        keys: Mapping[str, str] = head.reconciled.get("spaces", {}) if head is not None else {}
+        held = {record.space_id for record in known.records.values() if record.space_id}
+        found = find_spaces(self.client, self.datasource, {space_id: keys.get(space_id) for space_id in held})
+        if self.mode == "changes" and found.within.keys() != keys.keys():
+            self.mode = "reconcile"  # what is in a space that appeared or went is not among the latest changes
+        return found
 
     # ---------------------------------------------------------------- listing
     def _choose(self, head: Head | None, known: Known, identity: Identity, now: datetime) -> str:
@@ -288,11 +286,7 @@ class _Listing:
             return "verify" if self.mode == "verify" else "full"
         if self.mode not in ("auto", "changes"):
             return self.mode
-        before = Datasource.from_json(head.datasource)
-        scope_is_another = (before.space, before.content_types) != (
-            self.datasource.space,
-            self.datasource.content_types,
-        )
+        scope_is_another = Datasource.from_json(head.datasource).scope != self.datasource.scope
         if scope_is_another or known.plans or self._anew(head) or head.account != identity.account_id or head.withheld:
             return "reconcile"  # a quick look would not see what follows from that
         if self.mode == "changes":
@@ -318,7 +312,7 @@ class _Listing:
     def _vanished(
         self, entries: dict[str, Entry], known: Known, head: Head | None, identity: Identity, consented: set[str]
     ) -> Guarded:
-        narrowed = self._narrowed(known, head)
+        before = self._before(known, head)
         dropped, missing, left = [], [], set()
         for record in known.records.values():
             if record.content_id in entries:
@@ -326,7 +320,7 @@ class _Listing:
             if record.type and record.type not in self.datasource.content_types:
                 dropped.append(record)
                 left.add(record.content_id)
-            elif narrowed and record.space_id and record.space_id not in self.spaces:
+            elif self._left_by_settings(record, before):
                 # Asked for all the same: it may have moved to a space whose listing did not finish.
                 missing.append(record)
                 left.add(record.content_id)
@@ -365,12 +359,19 @@ class _Listing:
         guarded.deletions += [*dropped, *(record for record in answer.gone if record.content_id in meant)]
         return guarded
 
-    def _narrowed(self, known: Known, head: Head | None) -> bool:
-        """Say whether a space that the last commit, or a dead run since, had in scope is named no more."""
-        before = {key for dead in known.plans for key in dead.datasource.space}
-        if head is not None:
-            before.update(Datasource.from_json(head.datasource).space)
-        return bool(before - set(self.datasource.space))
+    def _before(self, known: Known, head: Head | None) -> list[Datasource]:
+        """Return the datasource as the last commit knew it, and as each dead run since did."""
+        before = [dead.datasource for dead in known.plans]
+        return [*before, Datasource.from_json(head.datasource)] if head is not None else before
+
+    def _left_by_settings(self, record: Record, before: Iterable[Datasource]) -> bool:
+        """Say whether an item's space was taken out of the datasource, in contrast to one that disappeared from ``"*"``."""
+        if not record.space_id or record.space_id in self.spaces:
+            return False
+        if self.datasource.everywhere:
+            space = self.left_out.get(record.space_id)
+            return space is not None and any(admits_space(datasource, space) for datasource in before)
+        return any(set(datasource.space) - set(self.datasource.space) for datasource in before)
 
     def _confirm_account(self, identity: Identity) -> None:
         """Make sure that it was us to the end: a token that expires meanwhile may leave us a visitor, who sees less."""

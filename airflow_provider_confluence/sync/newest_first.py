@@ -91,6 +91,9 @@ class _QuickLook:
     def _is_new(self, entry: Entry) -> bool:
         record = self.known.get(entry.content_id)
         if entry.type == "attachment":
+            # On Cloud the attachments of the whole site are listed. Those of other spaces never get known: they must not count as new.
+            if entry.container_id not in self.known and entry.container_id not in self.entries:
+                return False
             return record is None or record.version != entry.version or record.container_id != entry.container_id
         return record is None or record.version != entry.version or record.space_id != entry.space_id
 

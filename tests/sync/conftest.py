@@ -82,13 +82,24 @@ class Wiki:
             found = [index.get(document_id) for document_id in ids]
         return {document.content_id: document for document in found if document is not None}
 
+    def space_keys(self) -> list[str]:
+        """The keys of the spaces in scope, by the definition and the model."""
+        if self.definition["space"] != "*":
+            return list(self.datasource.space)
+        excluded = self.definition.get("exclude_spaces", ())
+        personal = self.definition.get("personal_spaces", False)
+        return [
+            space.key
+            for space in self.model.spaces()
+            if space.status == "current" and space.key not in excluded and (personal or space.type != "personal")
+        ]
+
     def expected(self) -> dict[str, dict[str, Any]]:
         """What the model says must be indexed, by content id."""
         datasource = self.datasource
-        records = self.model.visible(list(datasource.space), list(datasource.content_types))
-        by_id = {
-            record.id: record for record in self.model.visible(list(datasource.space), ["page", "blogpost", "folder"])
-        }
+        keys = self.space_keys()
+        records = self.model.visible(keys, list(datasource.content_types))
+        by_id = {record.id: record for record in self.model.visible(keys, ["page", "blogpost", "folder"])}
         return {
             record.id: {
                 "type": record.type,
