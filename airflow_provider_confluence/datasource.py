@@ -19,7 +19,7 @@ from airflow_provider_confluence.errors import DatasourceError
 DEFAULT_INTERVAL = "5m"
 DEFAULT_QUEUE = "indexing_documents"
 EVERY_SPACE = "*"
-_LISTS = ("space", "exclude_spaces")
+_LISTS = ("space", "exclude_spaces", "include_labels", "exclude_labels")
 _NOT_HERE = ("token", "password", "username", "endpoint")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _LONGEST = timedelta(days=366)  # a scheduler that adds more than the calendar holds would stop for everybody
@@ -49,7 +49,8 @@ class Datasource:
     """One configured unit: which spaces of which connection go where, and how often.
 
     ``space`` holds space keys, or ``*`` alone for all current spaces that the account sees: without ``exclude_spaces``, and without
-    personal spaces unless ``personal_spaces`` says so.
+    personal spaces unless ``personal_spaces`` says so. A page or blog post needs one of ``include_labels``, where there are any, and none
+    of ``exclude_labels``; attachments follow it.
 
     ``queue_name`` names the destination inside the sink. ``max_items_per_run`` bounds the upserts of one run; ``max_shards`` how many tasks
     share them. More than ``max_delete_share`` of a space's items of one type, and over 50, are not removed without consent. More than
@@ -79,6 +80,8 @@ class Datasource:
     airflow: Mapping[str, Any] = field(default_factory=dict)
     exclude_spaces: tuple[str, ...] = ()
     personal_spaces: bool = False
+    include_labels: tuple[str, ...] = ()
+    exclude_labels: tuple[str, ...] = ()
 
     @property
     def content_types(self) -> tuple[str, ...]:
@@ -98,7 +101,15 @@ class Datasource:
     @property
     def scope(self) -> tuple[object, ...]:
         """All that says what is in scope; two datasources that are equal in it take the same items."""
-        return (self.space, self.exclude_spaces, self.personal_spaces, self.content_types)
+        return (
+            *(self.space, self.exclude_spaces, self.personal_spaces, self.content_types),
+            *(self.include_labels, self.exclude_labels),
+        )
+
+    @property
+    def selective(self) -> bool:
+        """Whether only some of the items in the spaces are in scope."""
+        return bool(self.include_labels or self.exclude_labels)
 
     @property
     def interval_seconds(self) -> float:
@@ -208,6 +219,8 @@ class _Reader:
             "airflow": self._airflow,
             "exclude_spaces": self._texts,
             "personal_spaces": self._flag,
+            "include_labels": self._texts,
+            "exclude_labels": self._texts,
         }
         for key in value:
             if key in _NOT_HERE:
@@ -262,6 +275,9 @@ class _Reader:
         return tuple(value)
 
     def _check_scope(self, settings: Mapping[str, Any]) -> None:
+        both = set(settings.get("include_labels", ())) & set(settings.get("exclude_labels", ()))
+        if both:
+            self.say("exclude_labels", f"{', '.join(sorted(both))} is in include_labels as well")
         if settings.get("space") == (EVERY_SPACE,):
             if EVERY_SPACE in settings.get("exclude_spaces", ()):
                 self.say("exclude_spaces", "'*' would leave no space; name keys")

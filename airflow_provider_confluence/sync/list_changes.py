@@ -29,10 +29,10 @@ from airflow_provider_confluence.sync.known import Known, doubt_inventory, load_
 from airflow_provider_confluence.sync.manifest import Record
 from airflow_provider_confluence.sync.newest_first import DoubtError, list_newest
 from airflow_provider_confluence.sync.recipe import CONVERTER, recipe_of, target_of
-from airflow_provider_confluence.sync.scope import Spaces, admits_space, find_spaces
+from airflow_provider_confluence.sync.scope import Judged, Scope, Spaces, admits_space, find_spaces
 from airflow_provider_confluence.sync.surroundings import Surroundings, context_hash, fill_labels
 from airflow_provider_confluence.sync.vanished import Guarded, confirm, guard
-from airflow_provider_confluence.sync.whole_listing import Listed, list_everything
+from airflow_provider_confluence.sync.whole_listing import list_everything
 
 MODES = ("auto", "full", "reconcile", "changes", "verify")
 BATCH_ITEMS = 100
@@ -124,18 +124,21 @@ class _Listing:
             self._ask_the_sink(known, head)
         found = self._find_spaces(known, head)
         self.spaces, self.left_out = found.within, found.left_out
-        entries = self._list(known, head).entries
+        self.scope = Scope(self.client, self.datasource, self.spaces)
+        listed, judged = self._list(known, head)
         run.reached("listed")
+        entries = judged.within
         if self.mode == "changes":
             guarded = Guarded([], [], ())
         else:
-            guarded = self._vanished(entries, known, head, identity, consented)
+            guarded = self._vanished(judged, known, head, identity, consented)
         account = identity.account_id
         if head is not None and head.account != account and (guarded.withheld or self.incomplete or self.unsure):
             account = head.account  # until consent is given, or nothing asks for it, the new account stays another one
         for content_id, labels in fill_labels(self.client, entries.values()).items():
             entries[content_id] = replace(entries[content_id], labels=labels)
-        surroundings = Surroundings(self.client, entries, self.spaces)
+        # What is out of scope is still part of the way up to what is in it.
+        surroundings = Surroundings(self.client, {**listed, **entries}, self.spaces)
         surroundings.prepare()
         upserts, unchanged = self._diff(entries, known, head, surroundings)
         # Newest first among what matters alike: two stable sorts.
@@ -296,30 +299,51 @@ class _Listing:
         interval = parse_duration(self.datasource.reconcile_interval)
         return "reconcile" if cheap or not last["at"] or now - instant(last["at"]) >= interval else "changes"
 
-    def _list(self, known: Known, head: Head | None) -> Listed:
+    def _list(self, known: Known, head: Head | None) -> tuple[Mapping[str, Entry], Judged]:
+        """Return what was seen in the spaces, and which of it is in scope."""
         if self.mode == "changes" and head is not None:
             try:
-                return list_newest(self.run, self.client, self.datasource, self.spaces, known.records, head.watermark)
+                newest = list_newest(self.run, self.client, self.datasource, self.spaces, known.records, head.watermark)
+                judged = self.scope.judge(newest.entries)
+                if not judged.unknown and not judged.outside.keys() & known.records.keys():
+                    return newest.entries, judged
             except DoubtError as doubt:
                 self.notes.append(f"the listing by last change cannot be trusted ({doubt}), so everything was listed")
-                self.mode = "reconcile"
+            self.mode = "reconcile"  # only there is anything removed
         listed = list_everything(self.run, self.client, self.datasource, self.spaces, known.records)
         self.incomplete = listed.incomplete
         self.notes += listed.notes
-        return listed
+        judged = self.scope.judge(listed.entries)
+        if judged.unknown:
+            self.unsure = True
+            self.notes.append(
+                f"Confluence does not tell whether {len(judged.unknown)} items are in scope; they are left as they are, and asked for again"
+            )
+        return listed.entries, judged
 
     # ---------------------------------------------------------------- what vanished
     def _vanished(
-        self, entries: dict[str, Entry], known: Known, head: Head | None, identity: Identity, consented: set[str]
+        self, judged: Judged, known: Known, head: Head | None, identity: Identity, consented: set[str]
     ) -> Guarded:
+        entries = judged.within
         before = self._before(known, head)
-        dropped, missing, left = [], [], set()
+        # What an earlier form of the datasource would still take is out because of its settings, and not of what happened to it.
+        left = {
+            content_id
+            for content_id, entry in judged.outside.items()
+            if any(self.scope.would_admit(datasource, entry) for datasource in before)
+        }
+        dropped, missing, outside = [], [], []
         for record in known.records.values():
             if record.content_id in entries:
                 continue
             if record.type and record.type not in self.datasource.content_types:
                 dropped.append(record)
                 left.add(record.content_id)
+            elif record.content_id in judged.outside:
+                # Seen, so there is nothing to ask. Not even this is removed on the word of a listing that did not finish.
+                if not self._incomplete_for(record):
+                    outside.append(record)
             elif self._left_by_settings(record, before):
                 # Asked for all the same: it may have moved to a space whose listing did not finish.
                 missing.append(record)
@@ -330,13 +354,14 @@ class _Listing:
             self.client,
             missing,
             current=entries,
-            in_scope=lambda entry: entry.space_id in self.spaces and entry.type in self.datasource.content_types,
+            judge=self.scope.judge,
             attachments_wanted="attachment" in self.datasource.content_types,
         )
         for content_id, entry in answer.found.items():
             container = entries.get(entry.container_id) if entry.container_id else None
             entries[content_id] = replace(entry, space_id=container.space_id) if container else entry
-        if answer.gone:
+        gone = [*answer.gone, *outside]
+        if gone:
             self._confirm_account(identity)
         if answer.unsure:
             self.unsure = True
@@ -347,16 +372,16 @@ class _Listing:
         if head is not None and head.account != identity.account_id:
             other_account = f"another account reads now ({identity.account_id} instead of {head.account})"
         # What goes because somebody narrowed the datasource goes on purpose: it needs no consent, nor do the attachments that go with it.
-        meant = {r.content_id for r in answer.gone if r.content_id in left or r.container_id in left}
+        meant = {r.content_id for r in gone if r.content_id in left or r.container_id in left}
         guarded = guard(
-            (record for record in answer.gone if record.content_id not in meant),
+            (record for record in gone if record.content_id not in meant),
             known.records.values(),
             share=self.datasource.max_delete_share,
             consented=consented,
             all_need_consent=other_account,
             space_name=lambda space_id: self.spaces[space_id].key if space_id in self.spaces else space_id,
         )
-        guarded.deletions += [*dropped, *(record for record in answer.gone if record.content_id in meant)]
+        guarded.deletions += [*dropped, *(record for record in gone if record.content_id in meant)]
         return guarded
 
     def _before(self, known: Known, head: Head | None) -> list[Datasource]:

@@ -61,10 +61,11 @@ class _QuickLook:
         self.known = known
         self.entries: dict[str, Entry] = {}
         self.seen = 0
+        self.quiet_before = ""
 
     def look(self, watermark: str) -> Listed:
         # RFC 3339 in one zone and one length compares as time does.
-        quiet_before = rfc3339(instant(watermark).subtract(minutes=OVERLAP_MINUTES))
+        self.quiet_before = quiet_before = rfc3339(instant(watermark).subtract(minutes=OVERLAP_MINUTES))
         attachments: list[Entry] = []
         for type_ in self.datasource.content_types:
             for listing in self.client.list_newest(
@@ -95,6 +96,9 @@ class _QuickLook:
             if entry.container_id not in self.known and entry.container_id not in self.entries:
                 return False
             return record is None or record.version != entry.version or record.container_id != entry.container_id
+        if record is None and self.datasource.selective:
+            # What is out of scope never gets known; was it not changed of late, it did not come in by a change that shows here.
+            return entry.updated is None or entry.updated >= self.quiet_before
         return record is None or record.version != entry.version or record.space_id != entry.space_id
 
     def _add_attachments(self, attachments: Iterable[Entry]) -> None:

@@ -1,14 +1,15 @@
-"""Which spaces belong to a datasource, and whether what left its scope did so because somebody changed the settings."""
+"""Which spaces, and which of their items, belong to a datasource."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient
 from airflow_provider_confluence.datasource import Datasource
-from airflow_provider_confluence.documents import Space
+from airflow_provider_confluence.documents import Entry, Space
 from airflow_provider_confluence.errors import SpaceNotFoundError
+from airflow_provider_confluence.sync.surroundings import fill_labels
 
 _NOTHING = "Nothing was deleted"
 
@@ -72,3 +73,68 @@ def admits_space(datasource: Datasource, space: Space) -> bool:
     personal = space.type == "personal" or space.key.startswith("~")
     excluded = {key.casefold() for key in datasource.exclude_spaces}
     return (datasource.personal_spaces or not personal) and space.key.casefold() not in excluded
+
+
+@dataclass(slots=True)
+class Judged:
+    """Items by content id: ``within`` the scope; ``outside`` it, though Confluence shows them; ``unknown`` where it would not say."""
+
+    within: dict[str, Entry] = field(default_factory=dict)
+    outside: dict[str, Entry] = field(default_factory=dict)
+    unknown: dict[str, Entry] = field(default_factory=dict)
+
+
+class Scope:
+    """Judges which items belong to a datasource.
+
+    :param spaces: the spaces in scope, by id.
+    """
+
+    def __init__(self, client: ConfluenceClient, datasource: Datasource, spaces: Mapping[str, Space]) -> None:
+        self._client = client
+        self._datasource = datasource
+        self._spaces = spaces
+
+    def judge(self, entries: Mapping[str, Entry]) -> Judged:
+        """Return which of the current items belong to the datasource, with their labels where those decide.
+
+        Cost in requests: 1 an item whose labels the listing could not tell, where labels decide. An attachment follows its container,
+        where that is among the entries.
+        """
+        judged = Judged()
+        labels = fill_labels(self._client, entries.values()) if self._datasource.selective else {}
+        attachments = []
+        for content_id, entry in entries.items():
+            if entry.type == "attachment":
+                attachments.append(entry)
+                continue
+            known = replace(entry, labels=labels[content_id]) if content_id in labels else entry
+            admitted = self.would_admit(self._datasource, known)
+            group = judged.unknown if admitted is None else judged.within if admitted else judged.outside
+            group[content_id] = known
+        for entry in attachments:
+            groups = (group for group in (judged.outside, judged.unknown) if entry.container_id in group)
+            next(groups, judged.within)[entry.content_id] = entry
+        return judged
+
+    def would_admit(self, datasource: Datasource, entry: Entry) -> bool | None:
+        """Say whether a page or blog post of these spaces is in a datasource's scope, today's or a former one; ``None`` is not known."""
+        space = self._spaces.get(entry.space_id)
+        if space is None or not admits_space(datasource, space) or entry.type not in datasource.content_types:
+            return False
+        return _admits_labels(datasource, entry.labels)
+
+
+def _admits_labels(datasource: Datasource, labels: tuple[str, ...] | None) -> bool | None:
+    included, excluded = _lower(datasource.include_labels), _lower(datasource.exclude_labels)
+    if not included and not excluded:
+        return True
+    if labels is None:
+        return None
+    found = _lower(labels)
+    return not found & excluded and (not included or bool(found & included))
+
+
+def _lower(labels: tuple[str, ...]) -> set[str]:
+    # Confluence keeps labels in lower case, whatever was typed.
+    return {label.lower() for label in labels}

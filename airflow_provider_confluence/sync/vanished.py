@@ -14,6 +14,7 @@ from typing import Literal, cast
 from airflow_provider_confluence.confluence.client import ConfluenceClient
 from airflow_provider_confluence.documents import Entry
 from airflow_provider_confluence.sync.manifest import Record
+from airflow_provider_confluence.sync.scope import Judged
 
 # A deletion of this many items or fewer is never withheld.
 FEW = 50
@@ -34,7 +35,7 @@ def confirm(
     missing: Iterable[Record],
     *,
     current: Mapping[str, Entry],
-    in_scope: Callable[[Entry], bool],
+    judge: Callable[[Mapping[str, Entry]], Judged],
     attachments_wanted: bool,
 ) -> Vanished:
     """Ask again for items that a complete listing did not name.
@@ -42,7 +43,7 @@ def confirm(
     Cost in requests: ⌈pages / 250⌉ + ⌈blog posts / 250⌉ + 1 a container that lost attachments.
 
     :param current: what was listed, by content id: an attachment whose container is not there goes with it.
-    :param in_scope: whether an item found elsewhere still belongs to the datasource.
+    :param judge: which of the items that are still there belong to the datasource.
     :raises ConfluenceProviderError: when asking fails; then nothing is known to be gone.
     """
     result = Vanished()
@@ -51,15 +52,19 @@ def confirm(
         by_type[record.type].append(record)
     # An id that only the sink knew has no type: it is asked for as both.
     untyped = by_type.pop("", [])
+    unknown: set[str] = set()
     for type_ in _BODIES:
         asked = by_type.pop(type_, []) + untyped
         if asked:
             answers = client.look_up(cast(Literal["page", "blogpost"], type_), [r.content_id for r in asked])
-            result.found.update({i: e for i, e in answers.items() if e.status == "current" and in_scope(e)})
-        if type_ == "page":
-            result.gone += [r for r in asked if r.type == "page" and r.content_id not in result.found]
-        else:
-            result.gone += [r for r in asked if r.type != "page" and r.content_id not in result.found]
+            judged = judge({i: e for i, e in answers.items() if e.status == "current"})
+            result.found.update(judged.within)
+            unknown.update(judged.unknown)
+        for record in asked:
+            # What has no type is settled when it was asked for as both.
+            if record.content_id in result.found or (type_ == "page") != (record.type == "page"):
+                continue
+            (result.unsure if record.content_id in unknown else result.gone).append(record)
     by_container: dict[str | None, list[Record]] = defaultdict(list)
     for record in by_type.pop("attachment", []):
         by_container[record.container_id].append(record)
@@ -67,6 +72,9 @@ def confirm(
         container = current.get(container_id) if container_id else None
         if container is None and container_id in result.found:
             container = result.found[container_id]
+        if container is None and container_id in unknown:
+            result.unsure += records
+            continue
         if container is None or not attachments_wanted:
             result.gone += records
             continue

@@ -115,8 +115,15 @@ class Wiki:
                 "editor": self.model.user(record.editor).name,
             }
             for record in records
-            if record.container is None or by_id[record.container].type in datasource.content_types
+            if by_id[record.container or record.id].type in datasource.content_types
+            and self.is_chosen(by_id[record.container or record.id])
         }
+
+    def is_chosen(self, record: Any) -> bool:
+        """Say whether a page or blog post is in scope, by the definition and the model."""
+        wanted, unwanted = (set(self.definition.get(f"{which}_labels", ())) for which in ("include", "exclude"))
+        labels = set(record.labels)
+        return (not wanted or bool(labels & wanted)) and not labels & unwanted
 
     def _ancestors(self, record: Any, by_id: dict[str, Any]) -> list[str]:
         step = by_id[record.container] if record.type == "attachment" else record
