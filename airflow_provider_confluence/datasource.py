@@ -19,7 +19,7 @@ from airflow_provider_confluence.errors import DatasourceError
 DEFAULT_INTERVAL = "5m"
 DEFAULT_QUEUE = "indexing_documents"
 EVERY_SPACE = "*"
-_LISTS = ("space", "exclude_spaces", "include_labels", "exclude_labels")
+_LISTS = ("space", "exclude_spaces", "include_labels", "exclude_labels", "root_pages")
 _NOT_HERE = ("token", "password", "username", "endpoint")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _LONGEST = timedelta(days=366)  # a scheduler that adds more than the calendar holds would stop for everybody
@@ -50,7 +50,7 @@ class Datasource:
 
     ``space`` holds space keys, or ``*`` alone for all current spaces that the account sees: without ``exclude_spaces``, and without
     personal spaces unless ``personal_spaces`` says so. A page or blog post needs one of ``include_labels``, where there are any, and none
-    of ``exclude_labels``; attachments follow it.
+    of ``exclude_labels``; attachments follow it. Of pages, only ``root_pages`` (ids) and what is below them are in, where there are any.
 
     ``queue_name`` names the destination inside the sink. ``max_items_per_run`` bounds the upserts of one run; ``max_shards`` how many tasks
     share them. More than ``max_delete_share`` of a space's items of one type, and over 50, are not removed without consent. More than
@@ -82,6 +82,7 @@ class Datasource:
     personal_spaces: bool = False
     include_labels: tuple[str, ...] = ()
     exclude_labels: tuple[str, ...] = ()
+    root_pages: tuple[str, ...] = ()
 
     @property
     def content_types(self) -> tuple[str, ...]:
@@ -103,13 +104,13 @@ class Datasource:
         """All that says what is in scope; two datasources that are equal in it take the same items."""
         return (
             *(self.space, self.exclude_spaces, self.personal_spaces, self.content_types),
-            *(self.include_labels, self.exclude_labels),
+            *(self.include_labels, self.exclude_labels, self.root_pages),
         )
 
     @property
     def selective(self) -> bool:
         """Whether only some of the items in the spaces are in scope."""
-        return bool(self.include_labels or self.exclude_labels)
+        return bool(self.include_labels or self.exclude_labels or self.root_pages)
 
     @property
     def interval_seconds(self) -> float:
@@ -221,6 +222,7 @@ class _Reader:
             "personal_spaces": self._flag,
             "include_labels": self._texts,
             "exclude_labels": self._texts,
+            "root_pages": self._page_ids,
         }
         for key in value:
             if key in _NOT_HERE:
@@ -273,6 +275,12 @@ class _Reader:
         if len(set(value)) != len(value):
             self.say(path, "names one twice")
         return tuple(value)
+
+    def _page_ids(self, path: str, value: Any) -> tuple[str, ...]:
+        ids = self._texts(path, value)
+        if not all(content_id.isascii() and content_id.isdigit() for content_id in ids):
+            self.say(path, 'expected ids of pages as texts, such as "98304": the number in a page\'s address')
+        return ids
 
     def _check_scope(self, settings: Mapping[str, Any]) -> None:
         both = set(settings.get("include_labels", ())) & set(settings.get("exclude_labels", ()))

@@ -29,7 +29,7 @@ from airflow_provider_confluence.sync.known import Known, doubt_inventory, load_
 from airflow_provider_confluence.sync.manifest import Record
 from airflow_provider_confluence.sync.newest_first import DoubtError, list_newest
 from airflow_provider_confluence.sync.recipe import CONVERTER, recipe_of, target_of
-from airflow_provider_confluence.sync.scope import Judged, Scope, Spaces, admits_space, find_spaces
+from airflow_provider_confluence.sync.scope import Judged, Scope, Spaces, admits_space, check_roots, find_spaces
 from airflow_provider_confluence.sync.surroundings import Surroundings, context_hash, fill_labels
 from airflow_provider_confluence.sync.vanished import Guarded, confirm, guard
 from airflow_provider_confluence.sync.whole_listing import list_everything
@@ -125,7 +125,8 @@ class _Listing:
         found = self._find_spaces(known, head)
         self.spaces, self.left_out = found.within, found.left_out
         self.scope = Scope(self.client, self.datasource, self.spaces)
-        listed, judged = self._list(known, head)
+        check_roots(self.client, self.datasource, self.spaces)
+        judged = self._list(known, head)
         run.reached("listed")
         entries = judged.within
         if self.mode == "changes":
@@ -137,8 +138,9 @@ class _Listing:
             account = head.account  # until consent is given, or nothing asks for it, the new account stays another one
         for content_id, labels in fill_labels(self.client, entries.values()).items():
             entries[content_id] = replace(entries[content_id], labels=labels)
-        # What is out of scope is still part of the way up to what is in it.
-        surroundings = Surroundings(self.client, {**listed, **entries}, self.spaces)
+        # They know of what is out of scope as well: it is part of the way up to what is in it.
+        surroundings = self.scope.surroundings
+        self.scope.seen.update(entries)
         surroundings.prepare()
         upserts, unchanged = self._diff(entries, known, head, surroundings)
         # Newest first among what matters alike: two stable sorts.
@@ -299,27 +301,33 @@ class _Listing:
         interval = parse_duration(self.datasource.reconcile_interval)
         return "reconcile" if cheap or not last["at"] or now - instant(last["at"]) >= interval else "changes"
 
-    def _list(self, known: Known, head: Head | None) -> tuple[Mapping[str, Entry], Judged]:
-        """Return what was seen in the spaces, and which of it is in scope."""
+    def _list(self, known: Known, head: Head | None) -> Judged:
         if self.mode == "changes" and head is not None:
             try:
                 newest = list_newest(self.run, self.client, self.datasource, self.spaces, known.records, head.watermark)
                 judged = self.scope.judge(newest.entries)
                 if not judged.unknown and not judged.outside.keys() & known.records.keys():
-                    return newest.entries, judged
+                    return judged
             except DoubtError as doubt:
                 self.notes.append(f"the listing by last change cannot be trusted ({doubt}), so everything was listed")
             self.mode = "reconcile"  # only there is anything removed
+            self.scope = Scope(self.client, self.datasource, self.spaces)
         listed = list_everything(self.run, self.client, self.datasource, self.spaces, known.records)
         self.incomplete = listed.incomplete
         self.notes += listed.notes
         judged = self.scope.judge(listed.entries)
-        if judged.unknown:
+        # A page that was never in scope, and whose way up ends before the top, is no page below a root.
+        open_ = [
+            i
+            for i, e in judged.unknown.items()
+            if i in known.records or not self.datasource.root_pages or e.labels is None
+        ]
+        if open_:
             self.unsure = True
             self.notes.append(
-                f"Confluence does not tell whether {len(judged.unknown)} items are in scope; they are left as they are, and asked for again"
+                f"Confluence does not tell whether {len(open_)} items are in scope; they are left as they are, and asked for again"
             )
-        return listed.entries, judged
+        return judged
 
     # ---------------------------------------------------------------- what vanished
     def _vanished(

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from airflow_provider_confluence.confluence.client import ConfluenceClient
 from airflow_provider_confluence.datasource import Datasource
 from airflow_provider_confluence.documents import Entry, Space
-from airflow_provider_confluence.errors import SpaceNotFoundError
-from airflow_provider_confluence.sync.surroundings import fill_labels
+from airflow_provider_confluence.errors import ConfigurationError, SpaceNotFoundError
+from airflow_provider_confluence.sync.surroundings import Surroundings, fill_labels
 
 _NOTHING = "Nothing was deleted"
 
@@ -75,6 +75,25 @@ def admits_space(datasource: Datasource, space: Space) -> bool:
     return (datasource.personal_spaces or not personal) and space.key.casefold() not in excluded
 
 
+def check_roots(client: ConfluenceClient, datasource: Datasource, spaces: Mapping[str, Space]) -> None:
+    """Return where every page of ``root_pages`` is there and in one of the spaces. 1 request for 250 pages (Data Center: 100).
+
+    :raises ConfigurationError: naming those that are not: what was below them would be deleted.
+    """
+    found = client.look_up("page", datasource.root_pages) if datasource.root_pages else {}
+    problems = []
+    for content_id in datasource.root_pages:
+        page = found.get(content_id)
+        if page is None:
+            problems.append(f"page {content_id} does not exist, or this account may not see it")
+        elif page.status != "current":
+            problems.append(f"page {content_id} is {page.status}")
+        elif page.space_id not in spaces:
+            problems.append(f"page {content_id} is in a space that the datasource does not take")
+    if problems:
+        raise ConfigurationError(f"datasource {datasource.id}: root_pages: {'; '.join(problems)}. {_NOTHING}")
+
+
 @dataclass(slots=True)
 class Judged:
     """Items by content id: ``within`` the scope; ``outside`` it, though Confluence shows them; ``unknown`` where it would not say."""
@@ -87,10 +106,14 @@ class Judged:
 class Scope:
     """Judges which items belong to a datasource.
 
+    ``seen`` holds every item that was judged, in scope or not, and ``surroundings`` what is around them.
+
     :param spaces: the spaces in scope, by id.
     """
 
     def __init__(self, client: ConfluenceClient, datasource: Datasource, spaces: Mapping[str, Space]) -> None:
+        self.seen: dict[str, Entry] = {}
+        self.surroundings = Surroundings(client, self.seen, spaces)
         self._client = client
         self._datasource = datasource
         self._spaces = spaces
@@ -98,11 +121,15 @@ class Scope:
     def judge(self, entries: Mapping[str, Entry]) -> Judged:
         """Return which of the current items belong to the datasource, with their labels where those decide.
 
-        Cost in requests: 1 an item whose labels the listing could not tell, where labels decide. An attachment follows its container,
-        where that is among the entries.
+        Cost in requests: 1 an item whose labels the listing could not tell, where labels decide; where the tree does, what is above the
+        items and was not seen is looked up. An attachment follows its container, where that is among the entries.
         """
         judged = Judged()
-        labels = fill_labels(self._client, entries.values()) if self._datasource.selective else {}
+        self.seen.update(entries)
+        by_label = self._datasource.include_labels or self._datasource.exclude_labels
+        labels = fill_labels(self._client, entries.values()) if by_label else {}
+        if self._datasource.root_pages:
+            self.surroundings.look_up_parents()
         attachments = []
         for content_id, entry in entries.items():
             if entry.type == "attachment":
@@ -122,7 +149,15 @@ class Scope:
         space = self._spaces.get(entry.space_id)
         if space is None or not admits_space(datasource, space) or entry.type not in datasource.content_types:
             return False
-        return _admits_labels(datasource, entry.labels)
+        answers = (_admits_labels(datasource, entry.labels), self._is_below(datasource.root_pages, entry))
+        return False if False in answers else None if None in answers else True
+
+    def _is_below(self, roots: tuple[str, ...], entry: Entry) -> bool | None:
+        # Blog posts stand in no tree: whether they are in is said by enable_blogposts alone.
+        if not roots or entry.type != "page" or entry.content_id in roots:
+            return True
+        above, whole = self.surroundings.way_up(entry)
+        return bool(set(roots) & set(above)) or (False if whole else None)
 
 
 def _admits_labels(datasource: Datasource, labels: tuple[str, ...] | None) -> bool | None:

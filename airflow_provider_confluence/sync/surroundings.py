@@ -37,7 +37,7 @@ class Surroundings:
 
     def prepare(self) -> None:
         """Look everything up that the listed items refer to."""
-        self._look_up_parents()
+        self.look_up_parents()
         unnamed = set()
         for entry in self._entries.values():
             for person in (entry.creator, entry.last_editor):
@@ -48,7 +48,8 @@ class Surroundings:
         if unnamed:
             self._names.update(self._client.people(sorted(unnamed)))
 
-    def _look_up_parents(self) -> None:
+    def look_up_parents(self) -> None:
+        """Look up what is above the listed items and was not listed itself; what was found before is not asked for again."""
         missing = {(e.parent_id, e.parent_type or "page") for e in self._entries.values() if e.parent_id}
         for _ in range(_DEEPEST):
             missing = {
@@ -83,8 +84,17 @@ class Surroundings:
             },
         }
 
+    def way_up(self, entry: Entry) -> tuple[list[str], bool]:
+        """Return the ids of what is above a page, the nearest first, and whether the way could be followed to the top of the space."""
+        steps, whole = self._steps(entry)
+        return [content_id for content_id, _ in steps], whole
+
     def _ancestors(self, entry: Entry) -> list[dict[str, str]]:
-        way: list[dict[str, str]] = []
+        steps, _ = self._steps(entry)
+        return [{"id": content_id, "title": step.title, "url": step.url} for content_id, step in reversed(steps)]
+
+    def _steps(self, entry: Entry) -> tuple[list[tuple[str, Entry | TreeNode]], bool]:
+        way: list[tuple[str, Entry | TreeNode]] = []
         seen = {entry.content_id}
         above = entry.parent_id
         while above and above not in seen and len(way) < _DEEPEST:
@@ -94,9 +104,9 @@ class Surroundings:
             )
             if step is None:
                 break
-            way.append({"id": above, "title": step.title, "url": step.url})
+            way.append((above, step))
             above = step.parent_id
-        return way[::-1]
+        return way, not above
 
 
 def named(person: Person | None, people: Mapping[str, str]) -> Person | None:

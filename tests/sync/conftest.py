@@ -123,6 +123,11 @@ class Wiki:
         """Say whether a page or blog post is in scope, by the definition and the model."""
         wanted, unwanted = (set(self.definition.get(f"{which}_labels", ())) for which in ("include", "exclude"))
         labels = set(record.labels)
+        roots = self.definition.get("root_pages", ())
+        if roots and record.type == "page":
+            item = self.model.item(record.id)
+            if not {str(step.id) for step in [*self.model.ancestors(item), item]} & set(roots):
+                return False
         return (not wanted or bool(labels & wanted)) and not labels & unwanted
 
     def _ancestors(self, record: Any, by_id: dict[str, Any]) -> list[str]:
