@@ -223,7 +223,8 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
                 break
             for row in known:
                 missing.pop(str(row["id"]), None)
-                yield row
+                if row.get("type", type_) == type_:  # ids are answered whatever type was asked for
+                    yield row
             kept = whole_number(answer.data.get("limit")) or len(asked)
             capped = bool(part(answer.data, "_links", "next")) or (kept < len(asked) and len(rows) >= kept)
             if not known or not capped:

@@ -403,6 +403,14 @@ def test_items_are_looked_up_whatever_their_status(sandbox: Sandbox, open_client
     assert {here: "current", trashed: "trashed"} == {id_: entry.status for id_, entry in found.items()}
 
 
+def test_an_item_is_looked_up_under_its_own_type_only(sandbox: Sandbox, open_client: Open) -> None:
+    filled(sandbox, 1)
+    post = sandbox.model.create_blogpost("DOCS", "News", "<p>We shipped it</p>")
+    client = open_client(sandbox)
+    assert client.look_up("page", [post]) == {}
+    assert client.look_up("blogpost", [post])[post].type == "blogpost"
+
+
 def test_hundreds_of_items_are_looked_up(sandbox: Sandbox, open_client: Open) -> None:
     ids = filled(sandbox, 600)
     client = open_client(sandbox)
