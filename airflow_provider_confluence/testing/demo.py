@@ -59,7 +59,9 @@ def _demo() -> int:
         with _Progress() as progress:
             state = airflow.wait_for_run(_DAG, run_id, seconds=24 * 3600, show=progress.show)
         result = airflow.xcom(_DAG, run_id, "commit", "return_value")
-        print(result["verdict"] if result else f"{run_id}: {state}; its task logs, in the UI, say why")
+        print(result["verdict"] if result else f"{run_id}: {state}")
+        for message in airflow.failures(_DAG, run_id):
+            print(f"  {message}")
         last_line = _search(home / "confluence" / "index" / f"{DEFAULT_QUEUE}.sqlite3")
         print(f"\nAirflow UI: {airflow.url}/dags/{_DAG}   user {airflow.username}, password {airflow.password}")
         if not os.environ.get("DEMO_ONESHOT"):

@@ -166,6 +166,20 @@ class Standalone:
         found = self.call("GET", path)
         return found["value"] if found else None
 
+    def failures(self, dag_id: str, run_id: str) -> list[str]:
+        """Return the messages of the exceptions by which the tasks of a run failed, the first task's first."""
+        failed = [task for task in self.tasks(dag_id, run_id) if task["state"] == "failed"]
+        messages = []
+        for task in sorted(failed, key=lambda task: task["end_date"] or ""):
+            path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances/{task['task_id']}/logs/{task['try_number']}"
+            lines = (self.call("GET", f"{path}?map_index={task['map_index']}") or {}).get("content", [])
+            for line in lines:
+                # The exception that was raised comes first, what it was caused by follows.
+                details = line.get("error_detail") if isinstance(line, dict) else None
+                if details:
+                    messages.append(f"{task['task_id']}: {details[0]['exc_value']}")
+        return messages
+
     def wait_for_run(
         self,
         dag_id: str,

@@ -129,6 +129,7 @@ def test_two_datasources_stay_true_to_two_confluences(tmp_path):
         assert state == "failed"
         listed = next(task for task in airflow.tasks(dag_id, run_id) if task["task_id"] == "list_changes")
         assert (listed["state"], listed["try_number"]) == ("failed", 1)
+        assert "refused the credential" in airflow.failures(dag_id, run_id)[0]
         assert count(airflow, "index_cloud") == 4
         log = "".join(p.read_text(errors="replace") for p in airflow.home.rglob("*.log"))
         assert "not-the-token" not in log
