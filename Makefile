@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 SOURCES := airflow_provider_confluence tests dags
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format lint types lock clean
+.PHONY: help install demo test soak check format lint types lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,11 @@ demo: install ## index a wiki and search it: the sandbox, or your own with CONFL
 
 test: install ## run the tests
 	$(BIN)/pytest -n 2 --no-loadscope-reorder $(PYTEST_ARGS)
+
+HISTORIES ?= 200
+SEED ?=
+soak: install ## play HISTORIES=200 random histories against both editions; SEED=N plays known ones again
+	@$(BIN)/python -m tests.soak.run --histories $(HISTORIES) $(if $(SEED),--seed $(SEED))
 
 check: format lint types test ## format, lint, types, tests: the one command before a commit
 

@@ -107,3 +107,34 @@ def _set(definition, action, number):
     else:
         setting = action.replace("switch", "enable")
         definition[setting] = not definition[setting]
+
+
+TREE = ("retitle", "reparent", "create_child", "create_ops", "restore_any", "both_spaces", "show_all")
+
+
+def act_on_tree(wiki, action, number):
+    """Do one of the things that only the soak does: to the tree of pages, and to the scope."""
+    model = wiki.model
+    pages = [item for item in model if item.type == "page" and item.status == "current"]
+    page = pages[number % len(pages)] if pages else None
+    other = pages[number // 3 % len(pages)] if pages else None
+    if action == "retitle" and page:
+        model.edit(page.public_id, title=f"Title {number}")
+    elif action == "reparent" and page and other:
+        if page.id != other.id and page.id not in {above.id for above in model.ancestors(other)}:
+            model.move(page.public_id, parent=other.public_id)
+    elif action == "create_child" and page:
+        space = model.space_by_id(page.space_id).key
+        model.create_page(space, f"Child {number}", f"<p>Below {number}</p>", parent=page.public_id)
+    elif action == "create_ops":
+        model.create_page("OPS", f"Ops {number}", f"<p>Ops {number}</p>")
+    elif action == "restore_any":
+        trashed = [item for item in model if item.status == "trashed" and item.type != "attachment"]
+        if trashed:
+            model.restore(trashed[number % len(trashed)].public_id)
+    elif action == "both_spaces":
+        wiki.definition["space"] = ["DOCS", "OPS"] if wiki.definition["space"] == ["DOCS"] else ["DOCS"]
+    elif action == "show_all":
+        for item in model:
+            if item.hidden:
+                model.show(item.public_id)

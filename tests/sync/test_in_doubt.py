@@ -11,7 +11,7 @@ from airflow_provider_confluence.sinks.local import LocalSink, index_path
 from airflow_provider_confluence.sync.list_changes import list_changes
 from airflow_provider_confluence.testing.sandbox.fault import Fault
 from airflow_provider_confluence.testing.sandbox.faults import During, RepeatedCursor
-from tests.sync.histories import Stopped, StopAt
+from tests.sync.histories import StopAt, Stopped
 from tests.sync.test_faults import BY_IDS, LISTINGS, Poison, many
 
 
