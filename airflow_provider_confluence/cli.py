@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     sync.add_argument("--blogposts", action="store_true", help="index blog posts too")
     sync.add_argument("--attachments", action="store_true", help="index attachments too")
     sync.add_argument("--storage", required=True, type=Path, metavar="DIR", help="where state and index are kept")
-    sync.add_argument("--id", metavar="ID", help="id of the datasource (default: the first space key)")
+    sync.add_argument("--id", metavar="ID", help="id of the datasource (default: the first space key; all for *)")
     sync.add_argument(
         "--deployment", choices=("auto", "cloud", "datacenter"), default="auto", help="edition (default: found out)"
     )
@@ -105,7 +105,7 @@ def _sync(options: argparse.Namespace) -> int:
             f"the environment variable {TOKEN_VARIABLE} is not set; put the API token or personal access token there"
         )
     datasource = read_datasource(
-        options.id or options.space[0],
+        options.id or ("all" if options.space == ["*"] else options.space[0]),
         {"space": options.space, "enable_blogposts": options.blogposts, "enable_attachments": options.attachments},
     )
     started = time.monotonic()

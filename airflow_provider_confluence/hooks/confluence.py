@@ -108,6 +108,12 @@ class ConfluenceHook(BaseHook):
                 f"connection {self.confluence_conn_id} does not serve datasource {datasource.id}; its extra allowed_datasources "
                 f"is {', '.join(datasources) or 'empty'}"
             )
+        if spaces is not None and datasource.everywhere and "*" not in spaces:
+            # Which spaces that brings is known to Confluence only, so no narrower pattern can vouch for them.
+            raise AccessDeniedError(
+                f'connection {self.confluence_conn_id} does not serve space "*" of datasource {datasource.id}: its extra allowed_spaces is '
+                f"{', '.join(spaces) or 'empty'}; name the spaces, or let allowed_spaces hold *"
+            )
         refused = [key for key in datasource.space if spaces is not None and not _matches(key, spaces)]
         if spaces is not None and refused:
             raise AccessDeniedError(

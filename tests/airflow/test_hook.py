@@ -205,3 +205,14 @@ def test_a_connection_may_be_kept_to_datasources_and_spaces(
         return
     with pytest.raises(AccessDeniedError, match="does not serve"):
         hook.check_allowed(datasource)
+
+
+@pytest.mark.parametrize(("patterns", "allowed"), [(["*"], True), (["[!~]*"], False), (["DO*", "OPS"], False)])
+def test_every_space_needs_a_pattern_that_says_so(connection: Any, patterns: list[str], allowed: bool) -> None:
+    hook = connection(extra={"allowed_spaces": patterns})
+    datasource = read_datasource("docs", {"space": "*", "personal_spaces": True})
+    if allowed:
+        hook.check_allowed(datasource)
+        return
+    with pytest.raises(AccessDeniedError, match="name the spaces"):
+        hook.check_allowed(datasource)
