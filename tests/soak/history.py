@@ -124,9 +124,6 @@ def draw(seed: int) -> History:
     edition = chance.choice(["cloud", "datacenter"])
     defaults = {name: values[0] for name, values in READINGS.items()}
     readings = {name: chance.choice(values) for name, values in READINGS.items()}
-    if readings["scan_cursor_with_type"] == "refused":
-        # A scan that neither takes the type with a cursor nor remembers it can list nothing but pages.
-        readings["scan_remembers_type"] = True
     return History(
         seed,
         edition,
