@@ -112,11 +112,6 @@ class Datasource:
         """Whether only some of the items in the spaces are in scope."""
         return bool(self.include_labels or self.exclude_labels or self.root_pages)
 
-    @property
-    def interval_seconds(self) -> float:
-        """The interval of the schedule, in seconds."""
-        return parse_duration(self.interval).total_seconds()
-
     def to_json(self) -> dict[str, Any]:
         """Return the datasource as plain JSON, to be frozen into a plan; it holds no secret."""
         value = asdict(self)

@@ -109,17 +109,3 @@ class SupersededError(ConfluenceProviderError):
         self.revision = revision
         self.newer = newer
         super().__init__(message)
-
-
-# ------------------------------------------------------------------------------------------ one item failed
-class ItemError(ConfluenceProviderError):
-    """One item cannot be processed; it is recorded as a failure and the run goes on.
-
-    :param content_id: Confluence's id of the item.
-    :param reason: a short word that can be counted (``not_found``, ``too_large``, ``bad_body``).
-    """
-
-    def __init__(self, content_id: str, reason: str, message: str) -> None:
-        self.content_id = content_id
-        self.reason = reason
-        super().__init__(message)

@@ -30,7 +30,7 @@ def test_the_connector_block_gives_defaults_that_a_datasource_overrides():
     plain = read_datasource("a", {"space": "A"}, defaults=block)
     own = read_datasource("b", {"space": "B", "interval": "30s", "enabled": True}, defaults=block)
     assert (plain.enabled, plain.interval, plain.queue_name) == (False, "1h", "everything")
-    assert (own.enabled, own.interval_seconds, own.queue_name) == (True, 30.0, "everything")
+    assert (own.enabled, own.interval, own.queue_name) == (True, "30s", "everything")
 
 
 @pytest.mark.parametrize(

@@ -119,10 +119,8 @@ class Plan:
     listed_all: bool
     withheld: int
     awaiting: int | None
-    consented: int | None
     reconciled: Mapping[str, Any]
     requests: int
-    started: str
 
     def batches(self, shard: int) -> int:
         """Return how many staged files a shard has."""
@@ -224,10 +222,10 @@ class Journal:
         )
 
     # ---------------------------------------------------------------- plan
-    def write_plan(
+    def write_items(
         self, plan: Plan, shards: Iterable[Iterable[PlanItem]], rest: Iterable[Record], withheld: Iterable[str]
     ) -> None:
-        """Write a plan: its items first, its header last, so that a plan that can be read is whole.
+        """Write what a plan holds; there is no plan before :meth:`write_plan`.
 
         :param rest: records to carry as pending: planned in a later run.
         :param withheld: ids whose deletion waits for consent.
@@ -238,9 +236,12 @@ class Journal:
         self.storage.write_lines(f"{run}/rest.jsonl.gz", (record.to_json() for record in rest))
         if plan.withheld:
             self.storage.write_lines(f"{run}/withheld.jsonl.gz", ({"id": content_id} for content_id in withheld))
+
+    def write_plan(self, plan: Plan) -> None:
+        """Write the header of a plan, after its items, so that a plan that can be read is whole."""
         value = {name: getattr(plan, name) for name in plan.__dataclass_fields__}
         value["datasource"] = plan.datasource.to_json()
-        self.storage.write_json(f"{run}/plan.json", {"format": FORMAT, **value})
+        self.storage.write_json(f"{self._run(plan.revision)}/plan.json", {"format": FORMAT, **value})
 
     def find_plan(self, revision: int) -> Plan | None:
         """Return a run's plan, or ``None`` where it never wrote one (then it wrote nothing to the sink either)."""

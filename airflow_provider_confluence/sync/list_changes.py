@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient, Identity
@@ -119,7 +118,7 @@ class _Listing:
         known = load_known(journal, head, before=revision, recipe=self.recipe, target=self.target)
         for dead in known.plans:
             self._check_site(dead.site)
-        self.mode = self._choose(head, known, identity, identity.server_time)
+        self.mode = self._choose(head, known, identity)
         if head is None or head.target != self.target or self.mode == "verify":
             self._ask_the_sink(known, head)
         found = self._find_spaces(known, head)
@@ -188,10 +187,8 @@ class _Listing:
             listed_all=not self.incomplete and not self.unsure,
             withheld=len(guarded.withheld),
             awaiting=self._awaiting(head, revision, {record.content_id for record in guarded.withheld}),
-            consented=self.consent,
             reconciled=self._reconciled(head, identity),
             requests=self.client.requests_made,
-            started=rfc3339(identity.server_time),
         )
         journal.fence(revision)
         now = journal.read_head()
@@ -199,10 +196,11 @@ class _Listing:
             raise RetryLaterError(
                 f"datasource {self.datasource.id}: a run that had lost its claim still committed while this one listed; list again"
             )
-        run.reached("items_written")
         # Surroundings are put in line by line: all of them at once would be far more than the entries they come from.
         full = ((self._surrounded(item, surroundings) for item in shard) for shard in shards)
-        journal.write_plan(plan, full, rest, (record.content_id for record in guarded.withheld))
+        journal.write_items(plan, full, rest, (record.content_id for record in guarded.withheld))
+        run.reached("items_written")
+        journal.write_plan(plan)
         run.reached("plan_written")
         run.observer(Event("planned", self.datasource.id, plan.counts))
         return PlanReference(self.datasource.id, revision, len(shards), plan.counts)
@@ -285,7 +283,7 @@ class _Listing:
         return found
 
     # ---------------------------------------------------------------- listing
-    def _choose(self, head: Head | None, known: Known, identity: Identity, now: datetime) -> str:
+    def _choose(self, head: Head | None, known: Known, identity: Identity) -> str:
         """Return what this run does: full, reconcile, verify or changes."""
         if head is None:
             return "verify" if self.mode == "verify" else "full"
@@ -299,7 +297,11 @@ class _Listing:
         last = head.reconciled
         cheap = last["requests"] <= self.datasource.cheap_reconcile_requests
         interval = parse_duration(self.datasource.reconcile_interval)
-        return "reconcile" if cheap or not last["at"] or now - instant(last["at"]) >= interval else "changes"
+        return (
+            "reconcile"
+            if cheap or not last["at"] or identity.server_time - instant(last["at"]) >= interval
+            else "changes"
+        )
 
     def _list(self, known: Known, head: Head | None) -> Judged:
         if self.mode == "changes" and head is not None:

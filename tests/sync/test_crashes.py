@@ -35,6 +35,16 @@ def test_a_whole_run_passes_every_named_point_in_order(wiki):
     assert list(dict.fromkeys(seen)) == list(CRASH_POINTS)
 
 
+@pytest.mark.parametrize(
+    ("point", "there"), [("listed", set()), ("items_written", {"items-0.jsonl.gz", "rest.jsonl.gz"})]
+)
+def test_a_plan_appears_only_after_all_that_it_holds(wiki, point, there):
+    wiki.reached = StopAt(point)
+    with pytest.raises(Stopped):
+        wiki.run()
+    assert {path.name for path in (wiki.folder / "state" / "docs").glob("runs/*/*")} == there
+
+
 @pytest.mark.parametrize("point", CRASH_POINTS)
 def test_the_first_run_stopped_anywhere_is_finished_by_the_next(wiki, point):
     wiki.reached = StopAt(point)
