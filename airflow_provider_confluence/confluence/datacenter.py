@@ -101,16 +101,19 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
     def _rows(self, space: Space, type_: str, progress: Progress) -> Iterator[list[Row]]:
         params: Params = {"spaceKey": space.key, "type": type_, "status": "current", "expand": LISTED, "limit": LIMIT}
         scan = Progress()
+        keeps_type = type_ == "page"  # what a scan lists where no type is named
         try:
             for rows in by_cursor(self._transport.get, "/rest/api/content/scan", params, scan, droppable=("type",)):
                 of_type = [row for row in rows if row.get("type", type_) == type_]
                 yield of_type
                 if len(of_type) < len(rows):
                     break  # a cursor that forgot what it was to list
+                keeps_type = keeps_type or bool(scan.dropped and rows)
             else:
-                if scan.doubt is not None:
-                    progress.distrust(scan.doubt)
-                return
+                if keeps_type or not scan.dropped:
+                    if scan.doubt is not None:
+                        progress.distrust(scan.doubt)
+                    return
         except ContractError as error:
             # Before 7.18 there is no scan: the word is taken for an id. A space that is not visible answers alike, and again below.
             if error.status not in (400, 404) or scan.answers:

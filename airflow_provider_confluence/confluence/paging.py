@@ -34,6 +34,8 @@ class Progress:
     def __init__(self) -> None:
         self.doubt: str | None = None
         self.answers = 0
+        self.dropped: frozenset[str] = frozenset()
+        """Parameters that the server did not take behind a cursor: it may have forgotten them."""
 
     def distrust(self, why: str) -> None:
         """Note the first oddity; the later ones follow from it."""
@@ -136,6 +138,7 @@ def by_cursor(
             if error.status != 400 or not cursors:
                 raise
             if any(name in asked for name in droppable):
+                progress.dropped = droppable & asked.keys()
                 asked = {name: value for name, value in asked.items() if name not in droppable}
                 continue
             progress.distrust(f"the listing broke off: {error}")

@@ -26,3 +26,18 @@ def test_blogposts_are_all_listed_by_a_scan_whose_cursor_forgets_the_type(datace
     listing = client.list_content(space, "blogpost")
     assert {entry.content_id for entry in listing} == posts
     assert listing.complete
+
+
+def test_blogposts_are_all_listed_where_the_forgetful_cursor_goes_on_with_the_pages_of_which_none_is_left(
+    datacenter, client
+):
+    model = datacenter.model
+    model.readings.scan_cursor_with_type = "refused"
+    model.readings.scan_remembers_type = False
+    model.create_space("DOCS", "Docs")
+    model.create_page("DOCS", "Older than all posts", "")
+    posts = {model.create_blogpost("DOCS", f"Post {n}", "") for n in range(250)}
+    (space,) = client.spaces(["DOCS"])
+    listing = client.list_content(space, "blogpost")
+    assert {entry.content_id for entry in listing} == posts
+    assert listing.complete
