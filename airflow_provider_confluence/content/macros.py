@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_confluence.content.building import Node, as_blocks
 from airflow_provider_confluence.content.model import (
@@ -52,8 +52,8 @@ _PLAIN = "{ac}plain-text-body"
 class Walker(Protocol):
     """What a handler may ask of the reader."""
 
-    def nodes(self, element: _Element) -> list[Node]:
-        """Return what the children of an element say."""
+    def nodes(self, element: Any) -> list[Node]:
+        """Return what the children of an element say; an element of the format that the reader reads."""
 
     def refer(self, reference: Reference) -> None:
         """Record a reference."""
@@ -65,9 +65,29 @@ class Walker(Protocol):
         """Record a warning, once."""
 
 
+class Macro(Protocol):
+    """One macro, in whichever format it is written down: in storage format a :class:`StorageMacro`."""
+
+    @property
+    def name(self) -> str:
+        """Return the name that :data:`POLICY` knows it by."""
+
+    def parameter(self, *names: str) -> str:
+        """Return the text of the first of these parameters that has any; the unnamed one is ``""``."""
+
+    def target(self, *names: str) -> Reference | None:
+        """Return what the first of these parameters refers to, directly or in a link."""
+
+    def rich(self, walker: Walker) -> list[Node]:
+        """Return what the rich-text body says."""
+
+    def plain(self) -> str:
+        """Return the plain-text body to the character; empty where there is none."""
+
+
 @dataclass(frozen=True, slots=True)
-class Macro:
-    """One macro as written down."""
+class StorageMacro:
+    """A macro in storage format: a ``structured-macro`` element."""
 
     name: str
     element: _Element

@@ -19,7 +19,7 @@ from airflow_provider_confluence.content.building import (
     literal,
     wrapped,
 )
-from airflow_provider_confluence.content.macros import POLICY, Macro, handle_unknown
+from airflow_provider_confluence.content.macros import POLICY, StorageMacro, handle_unknown
 from airflow_provider_confluence.content.model import (
     AnchorReference,
     Block,
@@ -348,7 +348,7 @@ def _term(reader: _Reader, element: _Element) -> list[Node]:
 
 # ------------------------------------------------------------------------------------------ Confluence
 def _macro(reader: _Reader, element: _Element) -> list[Node]:
-    macro = Macro((element.get("{ac}name") or "").strip(), element)
+    macro = StorageMacro((element.get("{ac}name") or "").strip(), element)
     return [*POLICY.get(macro.name, POLICY.get(macro.name.lower(), handle_unknown))(reader, macro)]
 
 
