@@ -22,6 +22,7 @@ from airflow_provider_confluence.content.model import (
     LineBreak,
     Link,
     List,
+    ListItem,
     Panel,
     Paragraph,
     Quote,
@@ -243,3 +244,14 @@ def literal(nodes: Sequence[Node]) -> str | None:
         else:
             return None
     return "".join(parts)
+
+
+def add_stray(items: list[ListItem], nodes: list[Node]) -> None:
+    """Hang what stands between the items (above all a nested list outside any item) on the item before it."""
+    blocks = tuple(as_blocks(nodes))
+    if not blocks:
+        return
+    if items and all(isinstance(block, List) for block in blocks):
+        items[-1] = ListItem(items[-1].blocks + blocks, items[-1].checked)
+    else:
+        items.append(ListItem(blocks))

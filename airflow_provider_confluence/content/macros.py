@@ -135,9 +135,14 @@ Handler = Callable[[Walker, Macro], Sequence[Node]]
 
 
 # ------------------------------------------------------------------------------------------ bodies
+def code_language(name: str) -> str:
+    """Return the name of a programming language as a fence of Markdown takes it, or nothing for what is no such name."""
+    name = name.strip().lower()
+    return name if _LANGUAGE.match(name) else ""
+
+
 def _code(walker: Walker, macro: Macro) -> Sequence[Node]:
-    language = macro.parameter("language", "lang", "").lower()
-    return _code_block(walker, macro, language if _LANGUAGE.match(language) else "")
+    return _code_block(walker, macro, code_language(macro.parameter("language", "lang", "")))
 
 
 def _source(language: str) -> Handler:

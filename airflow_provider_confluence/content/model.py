@@ -42,18 +42,27 @@ class ContentReference:
 
 @dataclass(frozen=True, slots=True)
 class AttachmentReference:
-    """An attachment by file name; ``container`` is ``None`` where it hangs on the item that refers to it."""
+    """An attachment by file name; ``container`` is ``None`` where it hangs on the item that refers to it.
+
+    ADF names a file by its ``file_id`` (that of the media services, which v2 attachment rows carry as ``fileId``) and not always by name;
+    then ``filename`` is empty.
+    """
 
     filename: str
     container: PageReference | BlogpostReference | ContentReference | None = None
+    file_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class UserReference:
-    """A person by account id (Cloud), user key or user name (Data Center)."""
+    """A person by account id (Cloud), user key or user name (Data Center).
+
+    ``name`` is what the body itself calls them, for where nobody knows better; it does not tell one person from another.
+    """
 
     id: str
     kind: Literal["account", "key", "name"]
+    name: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,9 +226,12 @@ class Quote:
     blocks: tuple[Block, ...]
 
 
+PANEL_KINDS = ("info", "note", "tip", "warning", "error", "success")
+
+
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A box set apart: ``info``, ``note``, ``tip``, ``warning``, ``error``, ``success``, or ``panel`` for one without a meaning."""
+    """A box set apart: one of :data:`PANEL_KINDS`, or ``panel`` for one without a meaning."""
 
     kind: str
     title: str

@@ -54,9 +54,10 @@ def default_text(reference: Reference) -> str:
     if isinstance(reference, (PageReference, BlogpostReference)):
         return reference.title
     if isinstance(reference, AttachmentReference):
-        return "unknown attachment" if is_machine_name(reference.filename) else reference.filename
+        named = reference.filename and not is_machine_name(reference.filename)
+        return reference.filename if named else "unknown attachment"
     if isinstance(reference, UserReference):
-        return "unknown user"
+        return reference.name or "unknown user"
     if isinstance(reference, ContentReference):
         return "unknown content"
     if isinstance(reference, UrlReference):

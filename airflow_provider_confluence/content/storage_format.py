@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from airflow_provider_confluence.content import emoticons
 from airflow_provider_confluence.content.building import (
     Node,
+    add_stray,
     as_blocks,
     coded,
     inlines_of,
@@ -19,21 +20,20 @@ from airflow_provider_confluence.content.building import (
     literal,
     wrapped,
 )
+from airflow_provider_confluence.content.gathering import Gatherer
 from airflow_provider_confluence.content.macros import POLICY, StorageMacro, handle_unknown
 from airflow_provider_confluence.content.model import (
+    PANEL_KINDS,
     AnchorReference,
     Block,
     Cell,
     CodeBlock,
     Content,
-    Heading,
     Image,
-    Inline,
     LineBreak,
     Link,
     List,
     ListItem,
-    OutlineEntry,
     Panel,
     Paragraph,
     Quote,
@@ -45,7 +45,6 @@ from airflow_provider_confluence.content.model import (
     UrlReference,
 )
 from airflow_provider_confluence.content.parsing import parse
-from airflow_provider_confluence.content.plain import inline_text
 from airflow_provider_confluence.content.references import find_reference
 from airflow_provider_confluence.content.tables import (
     MAX_COLUMN_SPAN,
@@ -78,40 +77,16 @@ def read(body: str) -> Content:
     return reader.content(root)
 
 
-class _Reader:
+class _Reader(Gatherer):
     """One walk over one body: the walker that macro handlers see, and what is gathered on the way."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._depth = 0
-        self._references: dict[Reference, None] = {}
-        self._properties: dict[str, tuple[Block, ...]] = {}
-        self._outline: list[OutlineEntry] = []
-        self._warnings: dict[str, None] = {}
 
     def content(self, root: _Element) -> Content:
         """Return the whole, from the element that holds the body."""
-        blocks = as_blocks(self.nodes(root))
-        return Content(
-            tuple(blocks), tuple(self._references), self._properties, tuple(self._outline), tuple(self._warnings)
-        )
-
-    def refer(self, reference: Reference) -> None:
-        """Record a reference."""
-        self._references.setdefault(reference)
-
-    def describe(self, properties: Mapping[str, tuple[Block, ...]]) -> None:
-        """Record page properties; the first value of a name stays."""
-        for name, value in properties.items():
-            self._properties.setdefault(name, value)
-
-    def warn(self, warning: str) -> None:
-        """Record a warning, once."""
-        self._warnings.setdefault(warning)
-
-    def outline(self, level: int, inlines: tuple[Inline, ...]) -> Block:
-        """Return a heading, recorded in the outline."""
-        self._outline.append(OutlineEntry(level, inline_text(inlines)))
-        return Heading(level, inlines)
+        return self.gathered(as_blocks(self.nodes(root)))
 
     def nodes(self, element: _Element) -> list[Node]:
         """Return what the children of an element say, inlines and blocks as they come."""
@@ -237,29 +212,18 @@ def _blockquote(reader: _Reader, element: _Element) -> list[Node]:
 
 def _list(reader: _Reader, element: _Element) -> list[Node]:
     items: list[ListItem] = []
-    _add_stray(items, [element.text or ""])
+    add_stray(items, [element.text or ""])
     for child in element:
         if _tag(child) == "li":
             blocks = reader.blocks(child)
             if blocks:
                 items.append(ListItem(blocks))
         else:
-            _add_stray(items, _handled(reader, child))
-        _add_stray(items, [child.tail or ""])
+            add_stray(items, _handled(reader, child))
+        add_stray(items, [child.tail or ""])
     start = element.get("start", "1").strip()
     number = int(start) if start.isascii() and start.isdigit() and len(start) < 8 else 1
     return [List(tuple(items), _tag(element) == "ol", number)] if items else []
-
-
-def _add_stray(items: list[ListItem], nodes: list[Node]) -> None:
-    """Hang what stands between the items (above all a nested list outside any item) on the item before it."""
-    blocks = tuple(as_blocks(nodes))
-    if not blocks:
-        return
-    if items and all(isinstance(block, List) for block in blocks):
-        items[-1] = ListItem(items[-1].blocks + blocks, items[-1].checked)
-    else:
-        items.append(ListItem(blocks))
 
 
 _CELLS = ("td", "th")
@@ -396,7 +360,7 @@ def _task_list(reader: _Reader, element: _Element) -> list[Node]:
             if blocks := tuple(as_blocks(nodes)):
                 items.append(ListItem(blocks, done))
         else:
-            _add_stray(items, _handled(reader, child))
+            add_stray(items, _handled(reader, child))
     return [List(tuple(items))] if items else []
 
 
@@ -430,14 +394,12 @@ def _adf_node(reader: _Reader, element: _Element) -> list[Node]:
             child.get("key"): (child.text or "").strip() for child in element.iterchildren("{ac}adf-attribute")
         }
         name = attributes.get("panel-type") or "panel"
-        return [Panel(name if name in _ADF_PANELS else "panel", "", blocks)] if blocks else []
+        return [Panel(name if name in PANEL_KINDS else "panel", "", blocks)] if blocks else []
     if kind == "decision-list":
         items = [ListItem(blocks) for child in element.iterchildren("{ac}adf-node") if (blocks := reader.blocks(child))]
         return [List(tuple(items))] if items else []
     return reader.nodes(element)
 
-
-_ADF_PANELS = ("info", "note", "tip", "warning", "error", "success")
 
 _INLINE = """
     a abbr b big bdi bdo cite code del dfn em font i ins kbd label mark q s samp small span strike strong sub sup time tt u var wbr
