@@ -7,37 +7,30 @@ for what vanished, and writes the plan. Nothing is written to the sink here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient, Identity
 from airflow_provider_confluence.datasource import Datasource, parse_duration
-from airflow_provider_confluence.documents import Entry, instant, rfc3339
-from airflow_provider_confluence.errors import (
-    ConfigurationError,
-    CredentialsError,
-    OwnershipError,
-    RetryLaterError,
-    UpgradeNeededError,
-)
+from airflow_provider_confluence.documents import instant, rfc3339
+from airflow_provider_confluence.errors import ConfigurationError, OwnershipError, RetryLaterError, UpgradeNeededError
 from airflow_provider_confluence.sinks.base import Owner
 from airflow_provider_confluence.sync.context import Event, RunContext
 from airflow_provider_confluence.sync.journal import Head, Journal, Plan, PlanItem
 from airflow_provider_confluence.sync.known import Known, doubt_inventory, load_known
-from airflow_provider_confluence.sync.manifest import Record
 from airflow_provider_confluence.sync.newest_first import DoubtError, list_newest
 from airflow_provider_confluence.sync.recipe import CONVERTER, recipe_of, target_of
-from airflow_provider_confluence.sync.scope import Judged, Scope, Spaces, admits_space, check_roots, find_spaces
-from airflow_provider_confluence.sync.surroundings import Surroundings, context_hash, fill_labels
-from airflow_provider_confluence.sync.vanished import Guarded, confirm, guard
+from airflow_provider_confluence.sync.removals import RemovalFinder
+from airflow_provider_confluence.sync.scope import Judged, Scope, Spaces, check_roots, find_spaces
+from airflow_provider_confluence.sync.surroundings import fill_labels
+from airflow_provider_confluence.sync.upserts import find_upserts, surrounded
+from airflow_provider_confluence.sync.vanished import Guarded
 from airflow_provider_confluence.sync.whole_listing import list_everything
 
 MODES = ("auto", "full", "reconcile", "changes", "verify")
 BATCH_ITEMS = 100
 ITEMS_PER_SHARD = 2_000
-# What is planned first when a run cannot take everything: what readers would miss most.
-_ORDER = {"new": 0, "changed": 0, "context": 1, "moved": 0, "failed": 2, "pending": 2, "full": 3, "recipe": 3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +114,8 @@ class _Listing:
         self.mode = self._choose(head, known, identity)
         if head is None or head.target != self.target or self.mode == "verify":
             self._ask_the_sink(known, head)
-        found = self._find_spaces(known, head)
-        self.spaces, self.left_out = found.within, found.left_out
+        self.found_spaces = self._find_spaces(known, head)
+        self.spaces = self.found_spaces.within
         self.scope = Scope(self.client, self.datasource, self.spaces)
         check_roots(self.client, self.datasource, self.spaces)
         judged = self._list(known, head)
@@ -131,7 +124,7 @@ class _Listing:
         if self.mode == "changes":
             guarded = Guarded([], [], ())
         else:
-            guarded = self._vanished(judged, known, head, identity, consented)
+            guarded = self._remove(judged, known, head, identity, consented)
         account = identity.account_id
         if head is not None and head.account != account and (guarded.withheld or self.incomplete or self.unsure):
             account = head.account  # until consent is given, or nothing asks for it, the new account stays another one
@@ -141,17 +134,15 @@ class _Listing:
         surroundings = self.scope.surroundings
         self.scope.seen.update(entries)
         surroundings.prepare()
-        upserts, unchanged = self._diff(entries, known, head, surroundings)
-        # Newest first among what matters alike: two stable sorts.
-        upserts.sort(key=lambda item: (item.entry.updated if item.entry else None) or "", reverse=True)
-        upserts.sort(key=lambda item: _ORDER[item.why])
+        anew = self._anew(head)
+        upserts, unchanged = find_upserts(entries, known, surroundings, again=self.again, anew=anew)
         taken = upserts[: self.datasource.max_items_per_run]
         rest = [replace(known.records.get(i.content_id) or i.record(), pending=True) for i in upserts[len(taken) :]]
         deletions = [PlanItem("delete", r.content_id, r.type, "gone") for r in guarded.deletions]
         if self.doubted:
             planned = {item.content_id for item in (*deletions, *taken)} | {record.content_id for record in rest}
             rest += [known.records[content_id] for content_id in sorted(self.doubted - planned)]
-        if self.again or self._anew(head):
+        if self.again or anew:
             # What a listing that did not finish left out must be made anew as well, when it is seen again.
             passed_over = known.records.keys() - entries.keys() - {item.content_id for item in deletions} - self.doubted
             rest += [replace(known.records[content_id], pending=True) for content_id in sorted(passed_over)]
@@ -196,8 +187,7 @@ class _Listing:
             raise RetryLaterError(
                 f"datasource {self.datasource.id}: a run that had lost its claim still committed while this one listed; list again"
             )
-        # Surroundings are put in line by line: all of them at once would be far more than the entries they come from.
-        full = ((self._surrounded(item, surroundings) for item in shard) for shard in shards)
+        full = ((surrounded(item, surroundings) for item in shard) for shard in shards)
         journal.write_items(plan, full, rest, (record.content_id for record in guarded.withheld))
         run.reached("items_written")
         journal.write_plan(plan)
@@ -331,140 +321,32 @@ class _Listing:
             )
         return judged
 
-    # ---------------------------------------------------------------- what vanished
-    def _vanished(
-        self, judged: Judged, known: Known, head: Head | None, identity: Identity, consented: set[str]
-    ) -> Guarded:
-        entries = judged.within
-        before = self._before(known, head)
-        # What an earlier form of the datasource would still take is out because of its settings, and not of what happened to it.
-        left = {
-            content_id
-            for content_id, entry in judged.outside.items()
-            if any(self.scope.would_admit(datasource, entry) for datasource in before)
-        }
-        dropped, missing, outside = [], [], []
-        for record in known.records.values():
-            if record.content_id in entries:
-                continue
-            if record.type and record.type not in self.datasource.content_types:
-                dropped.append(record)
-                left.add(record.content_id)
-            elif record.content_id in judged.outside:
-                # Seen, so there is nothing to ask. Not even this is removed on the word of a listing that did not finish.
-                if not self._incomplete_for(record):
-                    outside.append(record)
-            elif self._left_by_settings(record, before):
-                # Asked for all the same: it may have moved to a space whose listing did not finish.
-                missing.append(record)
-                left.add(record.content_id)
-            elif not self._incomplete_for(record):
-                missing.append(record)
-        answer = confirm(
-            self.client,
-            missing,
-            current=entries,
-            judge=self.scope.judge,
-            attachments_wanted="attachment" in self.datasource.content_types,
-        )
-        for content_id, entry in answer.found.items():
-            container = entries.get(entry.container_id) if entry.container_id else None
-            entries[content_id] = replace(entry, space_id=container.space_id) if container else entry
-        gone = [*answer.gone, *outside]
-        if gone:
-            self._confirm_account(identity)
-        if answer.unsure:
-            self.unsure = True
-            self.notes.append(
-                f"{len(answer.unsure)} vanished items could not be confirmed as gone; they are asked for again"
-            )
-        other_account = None
-        if head is not None and head.account != identity.account_id:
-            other_account = f"another account reads now ({identity.account_id} instead of {head.account})"
-        # What goes because somebody narrowed the datasource goes on purpose: it needs no consent, nor do the attachments that go with it.
-        meant = {r.content_id for r in gone if r.content_id in left or r.container_id in left}
-        guarded = guard(
-            (record for record in gone if record.content_id not in meant),
-            known.records.values(),
-            share=self.datasource.max_delete_share,
-            consented=consented,
-            all_need_consent=other_account,
-            space_name=lambda space_id: self.spaces[space_id].key if space_id in self.spaces else space_id,
-        )
-        guarded.deletions += [*dropped, *(record for record in gone if record.content_id in meant)]
-        return guarded
-
     def _before(self, known: Known, head: Head | None) -> list[Datasource]:
         """Return the datasource as the last commit knew it, and as each dead run since did."""
         before = [dead.datasource for dead in known.plans]
         return [*before, Datasource.from_json(head.datasource)] if head is not None else before
 
-    def _left_by_settings(self, record: Record, before: Iterable[Datasource]) -> bool:
-        """Say whether an item's space was taken out of the datasource, in contrast to one that disappeared from ``"*"``."""
-        if not record.space_id or record.space_id in self.spaces:
-            return False
-        if self.datasource.everywhere:
-            space = self.left_out.get(record.space_id)
-            return space is not None and any(admits_space(datasource, space) for datasource in before)
-        return any(set(datasource.space) - set(self.datasource.space) for datasource in before)
-
-    def _confirm_account(self, identity: Identity) -> None:
-        """Make sure that it was us to the end: a token that expires meanwhile may leave us a visitor, who sees less."""
-        if self.client.identity().account_id != identity.account_id:
-            raise CredentialsError(
-                f"datasource {self.datasource.id}: Confluence took us for another account during the listing; nothing was deleted"
+    def _remove(
+        self, judged: Judged, known: Known, head: Head | None, identity: Identity, consented: set[str]
+    ) -> Guarded:
+        finder = RemovalFinder(
+            self.client,
+            self.datasource,
+            self.scope,
+            self.found_spaces,
+            before=self._before(known, head),
+            incomplete=self.incomplete,
+        )
+        removals = finder.find(
+            judged, known.records, identity, last_account=head.account if head else None, consented=consented
+        )
+        judged.within.update(removals.found)
+        if removals.unsure:
+            self.unsure = True
+            self.notes.append(
+                f"{removals.unsure} vanished items could not be confirmed as gone; they are asked for again"
             )
-
-    def _incomplete_for(self, record: Record) -> bool:
-        if not record.type:
-            return bool(self.incomplete)
-        if record.type == "attachment":
-            # Its container may stand in any listing that did not finish.
-            return bool(self.incomplete)
-        # An item may have moved to a space whose listing did not finish; the look-up by id settles that.
-        return (record.space_id, record.type) in self.incomplete
-
-    # ---------------------------------------------------------------- what to bring
-    def _diff(
-        self, entries: Mapping[str, Entry], known: Known, head: Head | None, surroundings: Surroundings
-    ) -> tuple[list[PlanItem], int]:
-        anew = self._anew(head)
-        upserts: list[PlanItem] = []
-        unchanged = 0
-        for entry in entries.values():
-            why = self._why(entry, context_hash(entry, surroundings.of(entry)), known, anew)
-            if why is None:
-                unchanged += 1
-                continue
-            upserts.append(PlanItem("upsert", entry.content_id, entry.type, why, entry))
-        return upserts, unchanged
-
-    @staticmethod
-    def _surrounded(item: PlanItem, surroundings: Surroundings) -> PlanItem:
-        if item.entry is None:
-            return item
-        around = surroundings.of(item.entry)
-        return replace(item, surroundings=around, context=context_hash(item.entry, around))
-
-    def _why(self, entry: Entry, context: str, known: Known, anew: bool) -> str | None:
-        record = known.records.get(entry.content_id)
-        if record is None:
-            return "new"
-        if record.revision and record.version != entry.version:
-            return "changed"
-        if record.failure is not None:
-            return "failed"
-        if record.pending or not record.revision:
-            return "pending"
-        if record.space_id != entry.space_id:
-            return "moved"
-        if record.context != context:
-            return "context"
-        if self.again:
-            return "full"
-        if anew and entry.content_id not in known.fresh:
-            return "recipe"
-        return None
+        return removals.guarded
 
 
 def _shards(items: list[PlanItem], most: int) -> list[list[PlanItem]]:

@@ -1,0 +1,67 @@
+"""What to bring to the index: each item that was seen, compared with what is known of it, and why it must be written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from airflow_provider_confluence.documents import Entry
+from airflow_provider_confluence.sync.journal import PlanItem
+from airflow_provider_confluence.sync.known import Known
+from airflow_provider_confluence.sync.surroundings import Surroundings, context_hash
+
+# What is planned first when a run cannot take everything: what readers would miss most.
+_ORDER = {"new": 0, "changed": 0, "context": 1, "moved": 0, "failed": 2, "pending": 2, "full": 3, "recipe": 3}
+
+
+def find_upserts(
+    entries: Mapping[str, Entry], known: Known, surroundings: Surroundings, *, again: bool, anew: bool
+) -> tuple[list[PlanItem], int]:
+    """Return what must be written, the most urgent first, and how many items are as the index has them. No requests.
+
+    The items lack their surroundings, see :func:`surrounded`.
+
+    :param again: write everything, whatever is known of it.
+    :param anew: the recipe or the sink is another one, so everything that no dead run wrote for it must be written.
+    """
+    upserts: list[PlanItem] = []
+    unchanged = 0
+    for entry in entries.values():
+        why = _why(entry, context_hash(entry, surroundings.of(entry)), known, again=again, anew=anew)
+        if why is None:
+            unchanged += 1
+            continue
+        upserts.append(PlanItem("upsert", entry.content_id, entry.type, why, entry))
+    # Newest first among what matters alike: two stable sorts.
+    upserts.sort(key=lambda item: (item.entry.updated if item.entry else None) or "", reverse=True)
+    upserts.sort(key=lambda item: _ORDER[item.why])
+    return upserts, unchanged
+
+
+def surrounded(item: PlanItem, surroundings: Surroundings) -> PlanItem:
+    """Return the item with what surrounds it; for all items at once that would be far more than the entries they come from."""
+    if item.entry is None:
+        return item
+    around = surroundings.of(item.entry)
+    return replace(item, surroundings=around, context=context_hash(item.entry, around))
+
+
+def _why(entry: Entry, context: str, known: Known, *, again: bool, anew: bool) -> str | None:
+    record = known.records.get(entry.content_id)
+    if record is None:
+        return "new"
+    if record.revision and record.version != entry.version:
+        return "changed"
+    if record.failure is not None:
+        return "failed"
+    if record.pending or not record.revision:
+        return "pending"
+    if record.space_id != entry.space_id:
+        return "moved"
+    if record.context != context:
+        return "context"
+    if again:
+        return "full"
+    if anew and entry.content_id not in known.fresh:
+        return "recipe"
+    return None
