@@ -58,7 +58,7 @@ def _escape(match: re.Match[str]) -> str:
         return "\\&" if unescape(entity) != entity else "&"
     if first in "[]`":
         return "".join("\\" + character for character in run)
-    if before.isspace() and after.isspace():
+    if before.isspace() and after.isspace() and match.start() > 1:  # a space at the very start may go: a bullet
         return run
     if first == "_" and before.isalnum() and after.isalnum():
         return run

@@ -149,6 +149,7 @@ def test_prose_full_of_metacharacters_reads_back_as_it_was(text: str) -> None:
 @example([("a", "\\[")])
 @example([("a", "]:")])
 @example([("strong", "\\ ")])
+@example([("strong", " *"), ("strong", " 1")])
 @example([("", "~"), ("strong", "~1"), ("s", "1")])
 @given(st.lists(st.tuples(st.sampled_from(["", "strong", "em", "s", "code", "a"]), METACHARACTERS), max_size=4))
 def test_styled_runs_read_back_as_they_were(runs: list[tuple[str, str]]) -> None:
