@@ -259,7 +259,7 @@ def test_next_addresses_are_relative_to_what_the_reading_says(
     assert (links["base"], links["context"]) == (on_datacenter.sandbox.endpoint, "/confluence")
 
 
-def test_a_page_has_no_comments_and_a_hidden_one_has_no_answer(on_datacenter: Caller) -> None:
+def test_a_page_without_comments_lists_none_and_a_hidden_one_has_no_answer(on_datacenter: Caller) -> None:
     page = on_datacenter.sandbox.model.create_page("DOCS", "Page")
     path = f"/rest/api/content/{page}/child/comment"
     assert on_datacenter.rows(path, depth="all", location="footer,inline") == []

@@ -14,6 +14,7 @@ from typing import Any
 
 from airflow_provider_confluence.testing.sandbox.faults import FAULTS, Faults
 from airflow_provider_confluence.testing.sandbox.model import Model
+from airflow_provider_confluence.testing.sandbox.records import ItemType
 from airflow_provider_confluence.testing.sandbox.request_log import RequestLog
 from airflow_provider_confluence.testing.sandbox.web import Request, Response, json_response
 
@@ -23,6 +24,8 @@ _MADE = {
     "blogpost": "create_blogpost",
     "folder": "create_folder",
     "user": "add_user",
+    "comment": "create_comment",
+    "reply": "reply",
 }
 _CHANGES = (
     "edit",
@@ -36,6 +39,11 @@ _CHANGES = (
     "hide",
     "show",
     "delete_attachment",
+    "edit_comment",
+    "resolve_comment",
+    "reopen_comment",
+    "dangle_comment",
+    "delete_comment",
     "hide_space",
     "show_space",
     "rename_space",
@@ -105,9 +113,8 @@ class Admin:
     def _state(self) -> dict[str, Any]:
         model = self._model
         spaces = [{"id": str(space.id), "key": space.key, "name": space.name} for space in model.spaces()]
-        items = [
-            dataclasses.asdict(record) for record in model.visible(types=("page", "blogpost", "folder", "attachment"))
-        ]
+        types: tuple[ItemType, ...] = ("page", "blogpost", "folder", "attachment", "comment")
+        items = [dataclasses.asdict(record) for record in model.visible(types=types)]
         for item in items:
             item.update({name: value.isoformat() for name, value in item.items() if isinstance(value, datetime)})
         return {"spaces": spaces, "items": items, "requests": len(self._requests), "faults": len(list(self._faults))}

@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 
 from airflow_provider_confluence.testing.sandbox.access import Account
+from airflow_provider_confluence.testing.sandbox.cloud_comments import CloudComments
 from airflow_provider_confluence.testing.sandbox.cloud_lists import API, CloudLists, Keep, absent, bad_value
 from airflow_provider_confluence.testing.sandbox.cloud_rows import CloudRows
 from airflow_provider_confluence.testing.sandbox.cloud_v1 import CloudV1
@@ -99,6 +100,7 @@ class Cloud(CloudLists):
         ):
             router.add("GET", API + template, handler)
         router.add("POST", API + "/users-bulk", self._users_bulk)
+        CloudComments(model).add_to(router)
 
     # ------------------------------------------------------------------------------------ the way in
     def handle(self, request: Request) -> Response:
@@ -267,13 +269,6 @@ class Cloud(CloudLists):
         if request.one("include-labels") == "true":
             row["labels"] = rows.label_part(item)
         return json_response(rows.single(row))
-
-    def _find(self, request: Request, content_id: str, type_: ItemType) -> Item:
-        """Return a visible item; an absent one and a hidden one answer alike [S]."""
-        item = self.model.item(content_id)
-        if item is None or item.type != type_ or not self.model.is_visible(item, self._viewer(request)):
-            raise absent(type_, content_id)
-        return item
 
     # ------------------------------------------------------------------------------------ the tree
     def _folder(self, request: Request, id: str) -> Response:

@@ -30,6 +30,13 @@ class CloudLists:
     def _rows(self, request: Request) -> CloudRows:
         return CloudRows(self.model, request.origin + "/wiki")
 
+    def _find(self, request: Request, content_id: str, type_: ItemType) -> Item:
+        """Return a visible item; an absent one and a hidden one answer alike [S]."""
+        item = self.model.item(content_id)
+        if item is None or item.type != type_ or not self.model.is_visible(item, self._viewer(request)):
+            raise absent(type_, content_id)
+        return item
+
     # ------------------------------------------------------------------------------------ parameters
     @staticmethod
     def _limit(request: Request, default: int = 25) -> int:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import quote
 
-from airflow_provider_confluence.testing.sandbox.records import Item, Space, User
+from airflow_provider_confluence.testing.sandbox.records import Item, Space, User, Version
 from airflow_provider_confluence.testing.sandbox.wiki import Wiki
+
+CommentPlace = Literal["site", "container", "thread"]
 
 
 def instant(value: datetime) -> str:
@@ -77,27 +79,35 @@ class CloudRows:
             "authorId": item.author,
             "createdAt": instant(item.created_at),
             "version": self._version(item),
-            "body": {},
             "_links": {
                 "webui": self._webui(item),
                 "editui": f"/pages/resumedraft.action?draftId={item.id}",
                 "tinyui": f"/x/{item.id:x}",
             },
         }
-        if body is not None:
-            value = as_adf(item.text) if body == "atlas_doc_format" else item.text
-            row["body"] = {body: {"representation": body, "value": value}}
-        return row
+        return row | {"body": self._body(item, body)}
 
     @staticmethod
-    def _version(item: Item) -> dict[str, Any]:
+    def _body(item: Item, form: str | None) -> dict[str, Any]:
+        if form is None:
+            return {}
+        value = as_adf(item.text) if form == "atlas_doc_format" else item.text
+        return {form: {"representation": form, "value": value}}
+
+    @staticmethod
+    def _version(item: Item, version: Version | None = None) -> dict[str, Any]:
+        version = version or item.version
         return {
-            "number": item.version.number,
-            "message": item.version.message,
+            "number": version.number,
+            "message": version.message,
             "minorEdit": False,
-            "authorId": item.version.author,
-            "createdAt": instant(item.version.created_at),
+            "authorId": version.author,
+            "createdAt": instant(version.created_at),
         }
+
+    def versions(self, item: Item) -> list[dict[str, Any]]:
+        """Return all versions of an item, the newest first."""
+        return [self._version(item, version) for version in [item.version, *reversed(item.older)]]
 
     def _webui(self, item: Item) -> str:
         space = self._model.space_by_id(item.space_id)
@@ -144,6 +154,35 @@ class CloudRows:
         row["blogPostId" if container is not None and container.type == "blogpost" else "pageId"] = str(
             item.container_id
         )
+        return row
+
+    def comment(self, item: Item, body: str | None, place: CommentPlace) -> dict[str, Any]:
+        """Return a comment. Which ids it names depends on where it stands [S: the schemas]; who made it, and when, only its versions tell.
+
+        :param place: ``"site"`` for the list of the whole site and for one by id, which name container and parent; ``"container"`` for the
+            list of a page or blog post, which names that; ``"thread"`` for replies, which name the comment that they answer.
+        """
+        container = None if item.container_id is None else self._model.index.get(item.container_id)
+        thread, remark = self._model.thread(item).remark, item.remark
+        page = "" if container is None else self._webui(container)
+        row: dict[str, Any] = {
+            "id": str(item.id),
+            "status": self._model.listed_status(item) or "trashed",
+            "title": self._model.title_of(item),
+            "version": self._version(item),
+            "body": self._body(item, body),
+            "_links": {"webui": f"{page}?focusedCommentId={item.id}"},
+        }
+        if place != "thread" and container is not None:
+            row["blogPostId" if container.type == "blogpost" else "pageId"] = str(container.id)
+        if place != "container" and item.parent_id is not None:
+            row["parentCommentId"] = str(item.parent_id)
+        if remark is not None and thread is not None and remark.location == "inline":
+            row["resolutionStatus"] = thread.resolution
+            row["properties"] = {"inlineMarkerRef": thread.marker, "inlineOriginalSelection": thread.selection}
+            if place == "site" and thread.resolved_at is not None and thread.resolved_by is not None:
+                row["resolutionLastModifierId"] = thread.resolved_by
+                row["resolutionLastModifiedAt"] = instant(thread.resolved_at)
         return row
 
     def label(self, label: str) -> dict[str, str]:

@@ -143,7 +143,7 @@ class _Parser:
             negated = True
         elif operator == "~" and field == "title":
             needle = values[0].strip("*").casefold()
-            return lambda item: needle in item.title.casefold()
+            return lambda item: needle in self._model.title_of(item).casefold()
         elif operator not in ("=", "in"):
             raise _refuse(self._text, f"{operator} does not go with {field}")
         test = self._test(field, values)
@@ -178,7 +178,7 @@ class _Parser:
             wanted = {value.lower() for value in values}
             return lambda item: not wanted.isdisjoint(item.labels)
         if field == "title":
-            return lambda item: item.title in values
+            return lambda item: model.title_of(item) in values
         if field in _ID_FIELDS:
             ids = {int(value.removeprefix("att")) for value in values if value.removeprefix("att").isdigit()}
             if field == "parent":
@@ -250,7 +250,7 @@ class Search:
         found = self._kept.get(key)
         if found is None:
             query = parse(text, model)
-            order = model.index.order(("page", "blogpost", "attachment"), None, query.sort)
+            order = model.index.order(("page", "blogpost", "attachment", "comment"), None, query.sort)
             seen = ("current", "archived") if model.readings.cql_lists_archived else ("current",)
             found = [
                 item

@@ -25,6 +25,7 @@ from airflow_provider_confluence.testing.sandbox.wiki import Wiki
 _CURSOR = re.compile(r"content:(true|false):(\d+)")
 _STATUSES = ("current", "trashed", "archived", "draft", "historical", "any")
 _LISTED: tuple[ItemType, ...] = ("page", "blogpost")
+_SCANNED: tuple[ItemType, ...] = ("page", "blogpost", "comment")
 
 
 class DataCenter:
@@ -224,7 +225,7 @@ class DataCenter:
                 if item is not None and item.type != "folder" and self._shown(item, statuses, viewer)
             ]
         else:
-            type_ = self._type(request)
+            type_ = self._type(request, _LISTED)
             key, title = request.one("spaceKey"), request.one("title")
             space_ids = None if key is None else [self._find_space(request, key).id]
             order = self.model.index.order((type_,), space_ids, "id")
@@ -232,12 +233,11 @@ class DataCenter:
             found = [item for item in walk if title in (None, item.title) and self._shown(item, statuses, viewer)]
         return self._offset_list(request, found, lambda item: writer.content(item, expand), 25, self._list_cap(expand))
 
-    def _type(self, request: Request) -> ItemType:
-        for type_ in _LISTED:
+    @staticmethod
+    def _type(request: Request, allowed: Sequence[ItemType]) -> ItemType:
+        for type_ in allowed:
             if request.one("type", "page") == type_:
                 return type_
-        if request.one("type") == "comment":
-            return "folder"  # the sandbox keeps no comments, so their lists are empty
         raise RefusedError(400, f"No enum constant ContentType.{request.one('type')}")
 
     def _scan(self, request: Request) -> Response:
@@ -291,7 +291,7 @@ class DataCenter:
         if after and "type" not in request.query and self.model.readings.scan_remembers_type:
             item = self.model.index.get(after)
             return item.type if item is not None else "page"
-        return self._type(request)
+        return self._type(request, _SCANNED)
 
     def _space_content(self, request: Request, key: str, type: str) -> Response:
         if type not in _LISTED:
@@ -326,7 +326,7 @@ class DataCenter:
         if cursor is None:
             raise RefusedError(400, f"Invalid cursor: {request.one('cursor')}")
         limit, after = max(whole_number(request, "limit", 25), 1), int(cursor[2])
-        order = self.model.index.order((*_LISTED, "attachment"), [space.id], "id")
+        order = self.model.index.order((*_SCANNED, "attachment"), [space.id], "id")
         walk = self.model.index.walk(order, after=(after, after) if after else None)
         found = [item for item in walk if item.status == "trashed"]
         expand = expansions(request, "ancestors,container,space,metadata")
@@ -366,9 +366,32 @@ class DataCenter:
         return sorted(found, key=lambda child: child.id)
 
     def _comments(self, request: Request, id: str) -> Response:
-        """Answer no comments: the sandbox keeps none."""
-        self._find(request, id)
-        return self._offset_list(request, (), dict, 25, self._list_cap(expansions(request)))
+        """Answer the comments of an item, or the replies to a comment: the first of each thread, or with ``depth=all`` every one [S]."""
+        item, expand, viewer = self._find(request, id), expansions(request), self._viewer(request)
+        places, depth = request.many("location"), request.one("depth", "")
+        if not set(places) <= {"footer", "inline", "resolved"} or depth not in ("", "all"):
+            raise RefusedError(400, f"No such location or depth: {places} {depth}")
+        root = item.id if item.type == "comment" else None
+        container = item if root is None else self.model.item(str(item.container_id))
+        found = [
+            comment
+            for comment in self.model.comments(container or item)
+            if self._shown(comment, ("current", "archived"), viewer)
+            and (not places or self._place(comment) in places)
+            and (
+                comment.parent_id == root
+                or (depth == "all" and (root is None or root in {above.id for above in self.model.ancestors(comment)}))
+            )
+        ]
+        writer = self._writer(request)
+        return self._offset_list(request, found, lambda row: writer.content(row, expand), 25, self._list_cap(expand))
+
+    def _place(self, comment: Item) -> str:
+        """Return the location by which a comment is listed [S]."""
+        remark = self.model.thread(comment).remark
+        if remark is None or remark.location == "footer":
+            return "footer"
+        return "resolved" if remark.resolution == "resolved" else "inline"
 
     def _restrictions(self, request: Request, id: str) -> Response:
         return json_response(self._writer(request).restrictions(self._find(request, id)))

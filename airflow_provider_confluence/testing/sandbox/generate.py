@@ -202,10 +202,19 @@ _LABELS = (
 _PEOPLE = ("Mina Torvald", "Jorge Basán", "Elke Wiśniewska", "Anil Raghavan", "Chloë Marchetti", "Sota Kurihara")
 
 
-def generate(model: Model, *, pages: int = 1000, seed: int = 0, spaces: int = 1, attachments: bool = True) -> list[str]:
+def generate(
+    model: Model,
+    *,
+    pages: int = 1000,
+    seed: int = 0,
+    spaces: int = 1,
+    attachments: bool = True,
+    comments: bool = False,
+) -> list[str]:
     """Fill a model with a generated wiki and return the keys of its spaces.
 
     About one in twenty items is a blog post, one in ten pages carries a text file, most carry labels, and the tree is some levels deep.
+    With ``comments``, one in five pages has a footer comment, half of these a reply, and one in fifteen an inline comment, some resolved.
 
     :param pages: how many pages in all, evenly spread over the spaces; blog posts and attachments come on top.
     :param seed: the same seed, sizes and clock give the same wiki.
@@ -236,9 +245,26 @@ def generate(model: Model, *, pages: int = 1000, seed: int = 0, spaces: int = 1,
                 )
             if attachments and number % 10 == 7:
                 model.attach(page, f"notes-{number}.txt", partial(_file, seed, number), "text/plain", author=author)
+            if comments:
+                _comment(model, page, seed, number, people)
         if number % 7 == 0 or len(parents) < 5:
             parents.append(page)
     return keys
+
+
+def _comment(model: Model, page: str, seed: int, number: int, people: list[str]) -> None:
+    """Comment on a page; drawn apart from the rest, so that a wiki is the same one with and without comments."""
+    chance = random.Random(f"comments {seed} {number}")
+    if number % 5 == 2:
+        text = f"<p>{_sentences(chance, 2)}</p>"
+        comment = model.create_comment(page, text, author=chance.choice(people))
+        if chance.random() < 0.5:
+            model.reply(comment, f"<p>{_sentences(chance, 1)}</p>", author=chance.choice(people))
+    if number % 15 == 4:
+        text, selection = f"<p>{_sentences(chance, 1)}</p>", " ".join(chance.choices(_WORDS, k=2))
+        comment = model.create_comment(page, text, selection=selection, author=chance.choice(people))
+        if chance.random() < 0.3:
+            model.resolve_comment(comment, author=chance.choice(people))
 
 
 def title(seed: int, number: int) -> str:

@@ -22,7 +22,7 @@ class Index:
     def __init__(self) -> None:
         self._items: dict[int, Item] = {}
         self._children: dict[int, set[int]] = {}
-        self._attachments: dict[int, list[int]] = {}
+        self._contained: dict[int, list[int]] = {}
         self._ids: dict[tuple[ItemType, int], list[int]] = {}
         self._hidden: set[int] = set()
         self._orders: dict[tuple[object, ...], list[Position]] = {}
@@ -38,7 +38,7 @@ class Index:
         self._items[item.id] = item
         insort(self._ids.setdefault((item.type, item.space_id), []), item.id)
         if item.container_id is not None:
-            self._attachments.setdefault(item.container_id, []).append(item.id)
+            self._contained.setdefault(item.container_id, []).append(item.id)
         if item.parent_id is not None:
             self._children.setdefault(item.parent_id, set()).add(item.id)
         self.touch()
@@ -48,12 +48,12 @@ class Index:
         if self._items.pop(item.id, None) is None:
             return
         self._ids[(item.type, item.space_id)].remove(item.id)
-        if item.container_id is not None and item.container_id in self._attachments:
-            self._attachments[item.container_id].remove(item.id)
+        if item.container_id is not None and item.container_id in self._contained:
+            self._contained[item.container_id].remove(item.id)
         if item.parent_id is not None and item.parent_id in self._children:
             self._children[item.parent_id].discard(item.id)
         self._children.pop(item.id, None)
-        self._attachments.pop(item.id, None)
+        self._contained.pop(item.id, None)
         self._hidden.discard(item.id)
         self.touch()
 
@@ -95,9 +95,10 @@ class Index:
         """Return the direct children in the tree, in no order."""
         return [self._items[child] for child in self._children.get(item_id, ())]
 
-    def attachments(self, item_id: int) -> list[Item]:
-        """Return the attachments of a container, in the order of their ids."""
-        return [self._items[attachment] for attachment in self._attachments.get(item_id, ())]
+    def contained(self, item_id: int, *types: ItemType) -> list[Item]:
+        """Return the attachments and comments of a container, or those of some types, in the order of their ids."""
+        found = [self._items[contained] for contained in self._contained.get(item_id, ())]
+        return [item for item in found if not types or item.type in types]
 
     # ------------------------------------------------------------------------------------ orders
     def order(self, types: Sequence[ItemType], space_ids: Sequence[int] | None, field: str) -> list[Position]:

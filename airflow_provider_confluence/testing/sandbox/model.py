@@ -15,6 +15,8 @@ from airflow_provider_confluence.testing.sandbox.readings import Readings
 from airflow_provider_confluence.testing.sandbox.records import (
     Item,
     ItemType,
+    Remark,
+    Resolution,
     Space,
     User,
     Version,
@@ -209,7 +211,7 @@ class Model(Wiki):
         with self.lock:
             container = self._item(page_id)
             now = self._now()
-            for attachment in self.index.attachments(container.id):
+            for attachment in self.index.contained(container.id, "attachment"):
                 if attachment.title == filename and attachment.status == "current":
                     self._bump(attachment, author, "")
                     attachment.files.append(data)
@@ -232,6 +234,107 @@ class Model(Wiki):
             item.status = "trashed"
             self.index.touch()
 
+    # ------------------------------------------------------------------------------------ comments
+    def create_comment(
+        self,
+        content_id: str,
+        body: str | Callable[[], str] = "",
+        *,
+        selection: str | None = None,
+        marker: str | None = None,
+        author: str = "admin",
+    ) -> str:
+        """Comment on a page or blog post and return the comment's id.
+
+        :param body: in storage format.
+        :param selection: the text that an inline comment is about; without it the comment is one of the footer.
+        :param marker: the reference (``ac:ref``) of the comment's marker in the body of the page, which is not touched; where none is
+            given one is made up that stands in no body.
+        """
+        with self.lock:
+            container = self._item(content_id)
+            if container.type not in ("page", "blogpost"):
+                raise ValueError(f"{content_id} is no page or blog post")
+            remark = Remark("footer" if selection is None else "inline", selection or "")
+            comment = self._comment_on(container, None, body, remark, author)
+            if selection is not None:
+                remark.marker = marker or f"00000000-0000-4000-8000-{comment.id:012}"
+            return comment.public_id
+
+    def reply(self, comment_id: str, body: str | Callable[[], str] = "", *, author: str = "admin") -> str:
+        """Answer a comment, footer or inline, and return the id of the reply, which is a comment too."""
+        with self.lock:
+            above, remark = self._comment(comment_id)
+            container = self._item(str(above.container_id))
+            return self._comment_on(container, above, body, Remark(remark.location), author).public_id
+
+    def _comment_on(
+        self, container: Item, above: Item | None, body: str | Callable[[], str], remark: Remark, author: str
+    ) -> Item:
+        now, above_id = self._now(), None if above is None else above.id
+        space_id, version = container.space_id, Version(1, now, author)
+        item = Item(self._new_id(), "comment", "", space_id, above_id, author, now, version, body=body)
+        item.container_id, item.remark = container.id, remark
+        self.index.add(item)
+        return item
+
+    def edit_comment(self, comment_id: str, body: str | Callable[[], str], *, author: str = "admin") -> None:
+        """Make a new version of a comment."""
+        with self.lock:
+            item, _ = self._comment(comment_id)
+            item.body = body
+            self._bump(item, author, "")
+
+    def resolve_comment(self, comment_id: str, *, author: str = "admin") -> None:
+        """Resolve the thread of an inline comment. No new version is made unless :attr:`Readings.resolving_bumps_version` says so."""
+        self._set_resolution(comment_id, "resolved", author)
+
+    def reopen_comment(self, comment_id: str, *, author: str = "admin") -> None:
+        """Open the thread of an inline comment again."""
+        self._set_resolution(comment_id, "reopened", author)
+
+    def dangle_comment(self, comment_id: str) -> None:
+        """Take from an inline comment the text that it is about; an edit of the page that drops its marker does so too."""
+        self._set_resolution(comment_id, "dangling", None)
+
+    def _set_resolution(self, comment_id: str, resolution: Resolution, author: str | None) -> None:
+        with self.lock:
+            item, remark = self._comment(comment_id)
+            if remark.location != "inline" or item.parent_id is not None:
+                raise ValueError(f"{comment_id} is not the first comment of an inline thread")
+            remark.resolution = resolution
+            if author is not None:
+                remark.resolved_by, remark.resolved_at = author, self._now()
+                if self.readings.resolving_bumps_version:
+                    self._bump(item, author, "")
+            self.index.touch()
+
+    def delete_comment(self, comment_id: str) -> None:
+        """Delete a comment for good, with its replies, unless the readings say otherwise."""
+        with self.lock:
+            item, _ = self._comment(comment_id)
+            if not self.readings.deleted_comment_takes_replies:
+                self._lift_children(item)
+            if self.readings.deleted_comments_are_trashed:
+                item.status = "trashed"
+                self.index.touch()
+            else:
+                for gone in [item, *self.descendants(item)]:
+                    self.index.remove(gone)
+
+    def _comment(self, comment_id: str) -> tuple[Item, Remark]:
+        item = self._item(comment_id)
+        if item.remark is None:
+            raise ValueError(f"{comment_id} is no comment")
+        return item, item.remark
+
+    def _lose_markers(self, item: Item, body: str | Callable[[], str]) -> None:
+        """Let the inline comments dangle whose markers a new body does not have any more."""
+        for comment in self.index.contained(item.id, "comment"):
+            remark, text = comment.remark, body if isinstance(body, str) else body()
+            if remark is not None and remark.marker and remark.marker in item.text and remark.marker not in text:
+                remark.resolution = "resolved" if remark.resolution == "resolved" else "dangling"
+
     # ------------------------------------------------------------------------------------ changing content
     def edit(
         self,
@@ -245,6 +348,8 @@ class Model(Wiki):
         """Make a new version of an item, with a new body, a new title, or both."""
         with self.lock:
             item = self._item(content_id)
+            if body is not None:
+                self._lose_markers(item, body)
             item.body = item.body if body is None else body
             item.title = item.title if title is None else title
             self._bump(item, author, message)
@@ -280,7 +385,7 @@ class Model(Wiki):
             self.index.touch()
 
     def trash(self, content_id: str) -> None:
-        """Put an item into the trash. Its children go up to its parent; its attachments vanish from listings with it."""
+        """Put an item into the trash. Its children go up to its parent; its attachments and comments vanish from listings with it."""
         with self.lock:
             item = self._item(content_id)
             self._lift_children(item)
@@ -301,12 +406,12 @@ class Model(Wiki):
             self.index.touch()
 
     def purge(self, content_id: str) -> None:
-        """Remove an item for good, with its attachments; its children go up to its parent."""
+        """Remove an item for good, with its attachments and comments; its children go up to its parent."""
         with self.lock:
             item = self._item(content_id)
             self._lift_children(item)
-            for attachment in self.index.attachments(item.id):
-                self.index.remove(attachment)
+            for contained in self.index.contained(item.id):
+                self.index.remove(contained)
             self.index.remove(item)
 
     def archive(self, content_id: str, *, with_descendants: bool = False) -> None:

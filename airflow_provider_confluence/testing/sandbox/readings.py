@@ -28,6 +28,15 @@ class Readings:
     hidden_covers_descendants: bool = True
     """View restrictions are inherited [S]; ``False`` hides only the item itself, as a restriction index that lags would."""
 
+    resolving_bumps_version: bool = False
+    """[A] Resolving or reopening an inline comment makes a new version with a new date."""
+    deleted_comment_takes_replies: bool = True
+    """[A] Replies go with a deleted comment; ``False`` hangs them below the comment above it."""
+    deleted_comments_are_trashed: bool = False
+    """[A] Deleted comments lie in the trash; Cloud's interface says that deleting them is for good [S]."""
+    comments_follow_container: bool = True
+    """[A] Comments of an archived page are listed as archived; ``False`` lists them as current."""
+
     # ---------------------------------------------------------------- Cloud
     cloud_cursor: Literal["keyset", "offset"] = "keyset"
     """[A] What the opaque v2 cursor holds: the last row's sort value, or a position that shifts when rows come and go."""
@@ -35,6 +44,8 @@ class Readings:
     """[A] The order of v2 lists where none was asked for."""
     attachments_follow_container: bool = True
     """[A] Attachments of an archived page are listed as archived; ``False`` lists them as current."""
+    cloud_lists_resolved_comments: bool = True
+    """[A] Lists of inline comments hold resolved and dangling ones too where no ``resolution-status`` was asked for."""
     page_by_id_answers_trashed: bool = True
     """[A] ``/pages/{id}`` without ``status=`` also answers archived and trashed pages (with their status); ``False`` answers 404."""
     anonymous_access: bool = False
@@ -86,5 +97,7 @@ class Readings:
     """The zone in which Data Center writes instants: the server's, never the reader's."""
     datacenter_version: str = "10.0.3"
     """What ``/server-information`` says."""
+    location_of_resolved_comment: Literal["resolved", "inline"] = "resolved"
+    """[A] What ``extensions.location`` of a resolved inline comment says."""
     trash_listing_allowed: bool = False
     """The account administers its spaces, so that ``/space/{key}/trash`` answers; else 403 [S]."""

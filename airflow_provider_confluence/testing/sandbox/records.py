@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-ItemType = Literal["page", "blogpost", "folder", "attachment"]
+ItemType = Literal["page", "blogpost", "folder", "attachment", "comment"]
 Status = Literal["current", "archived", "trashed"]
 Viewer = Literal["account", "anonymous"]
+Location = Literal["footer", "inline"]
+Resolution = Literal["open", "reopened", "resolved", "dangling"]
 
 
 @dataclass(slots=True)
@@ -48,8 +50,27 @@ class Version:
 
 
 @dataclass(slots=True)
+class Remark:
+    """What only a comment has.
+
+    :ivar selection: the text of the page that an inline comment is about; ``marker`` is the reference of its marker in the page's body.
+    :ivar resolution: counts on the first comment of an inline thread only; its replies go with it.
+    """
+
+    location: Location
+    selection: str = ""
+    marker: str = ""
+    resolution: Resolution = "open"
+    resolved_by: str | None = None
+    resolved_at: datetime | None = None
+
+
+@dataclass(slots=True)
 class Item:
-    """One piece of content. Bodies and files may be functions, so that a large wiki costs no memory until it is read."""
+    """One piece of content. Bodies and files may be functions, so that a large wiki costs no memory until it is read.
+
+    ``parent_id`` of a comment is the comment that it replies to; ``container_id`` of attachments and comments is their page or blog post.
+    """
 
     id: int
     type: ItemType
@@ -68,6 +89,7 @@ class Item:
     media_type: str = ""
     files: list[bytes | Callable[[], bytes]] = field(default_factory=list)
     trashed_parent_id: int | None = None
+    remark: Remark | None = None
 
     @property
     def public_id(self) -> str:
@@ -87,7 +109,11 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One item as Confluence shows it now: what a test holds an index against. Ids are as the interfaces write them."""
+    """One item as Confluence shows it now: what a test holds an index against. Ids are as the interfaces write them.
+
+    ``parent`` of a comment is the comment that it replies to; ``location`` and ``resolution`` (of inline comments only, a reply has its
+    thread's) are a comment's alone.
+    """
 
     id: str
     type: ItemType
@@ -106,3 +132,5 @@ class Record:
     filename: str | None = None
     media_type: str | None = None
     size: int | None = None
+    location: Location | None = None
+    resolution: Resolution | None = None

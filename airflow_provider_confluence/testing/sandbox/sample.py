@@ -15,8 +15,8 @@ SAMPLE_WIKI = Path(__file__).parents[1] / "sample_wiki"
 def load_sample(model: Model, folder: Path = SAMPLE_WIKI) -> list[str]:
     """Read the sample wiki into a model and return the keys of its spaces.
 
-    The folder holds ``wiki.json`` (``users``, ``spaces``, ``items``; an item's parent stands before it) and the files that it names.
-    An item with an ``edited`` instant is at version 2.
+    The folder holds ``wiki.json`` (``users``, ``spaces``, ``items``; an item's parent stands before it; ``comments`` by item) and the
+    files that it names. An item or comment with an ``edited`` instant is at version 2.
     """
     wiki = json.loads((folder / "wiki.json").read_text(encoding="utf-8"))
     for user in wiki["users"]:
@@ -31,6 +31,9 @@ def load_sample(model: Model, folder: Path = SAMPLE_WIKI) -> list[str]:
     for space in wiki["spaces"]:
         homepage = made.get((space["key"], space["homepage"])) if space.get("homepage") else None
         model.set_homepage(space["key"], homepage)
+    for commented in wiki.get("comments", []):
+        for comment in commented["comments"]:
+            _load_comment(model, comment, made[(commented["space"], commented["title"])], None)
     return [space["key"] for space in wiki["spaces"]]
 
 
@@ -56,6 +59,24 @@ def _load_item(model: Model, item: dict[str, Any], folder: Path, made: dict[tupl
         with model.at(_instant(item["edited"])):
             model.edit(content_id, author=author)
     return content_id
+
+
+def _load_comment(model: Model, comment: dict[str, Any], content_id: str, above: str | None) -> None:
+    body, author, selection = comment["body"], comment["author"], comment["selection"]
+    with model.at(_instant(comment["created"])):
+        if above is not None:
+            comment_id = model.reply(above, body, author=author)
+        else:
+            marker = comment["marker"]
+            comment_id = model.create_comment(content_id, body, selection=selection, marker=marker, author=author)
+    if comment["edited"]:
+        with model.at(_instant(comment["edited"])):
+            model.edit_comment(comment_id, body, author=author)
+    for reply in comment["replies"]:
+        _load_comment(model, reply, content_id, comment_id)
+    if comment["resolved"]:
+        with model.at(_instant(comment["resolved"])):
+            model.resolve_comment(comment_id, author=author)
 
 
 def _instant(text: str) -> datetime:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 from urllib.parse import quote
 
-from airflow_provider_confluence.testing.sandbox.records import Item, Space, Version
+from airflow_provider_confluence.testing.sandbox.records import Item, Remark, Space, Version
 from airflow_provider_confluence.testing.sandbox.web import Request
 from airflow_provider_confluence.testing.sandbox.wiki import Wiki
 
@@ -103,7 +103,8 @@ class ContentWriter:
 
     def content(self, item: Item, expand: frozenset[str] = frozenset()) -> dict[str, Any]:
         """Return an item with what is to be expanded; the rest is named under ``_expandable``."""
-        row: dict[str, Any] = {"id": item.public_id, "type": item.type, "status": item.status, "title": item.title}
+        title = self.model.title_of(item)
+        row: dict[str, Any] = {"id": item.public_id, "type": item.type, "status": item.status, "title": title}
         own = f"/rest/api/content/{item.public_id}"
         space = self.model.space_by_id(item.space_id)
         if space is not None and "space" in expand:
@@ -113,7 +114,8 @@ class ContentWriter:
         if "history" in expand:
             row["history"] = self._history(item, _below(expand, "history"))
         if "ancestors" in expand:
-            above = [ancestor for ancestor in self.model.ancestors(item) if self.cloud or ancestor.type == "page"]
+            # Of a comment these are the comments that it replies to [R]; there are no folders on Data Center.
+            above = [ancestor for ancestor in self.model.ancestors(item) if self.cloud or ancestor.type != "folder"]
             row["ancestors"] = [self.content(ancestor, _below(expand, "ancestors")) for ancestor in above]
         if "body" in expand:
             row["body"] = self._body(item, _below(expand, "body"))
@@ -125,12 +127,12 @@ class ContentWriter:
                 row["container"] = self.content(container, _below(expand, "container"))
             elif space is not None:
                 row["container"] = self.space(space)
-        if item.type == "attachment" or "extensions" in expand:
-            row["extensions"] = self._extensions(item)
+        if item.type in ("attachment", "comment") or "extensions" in expand:
+            row["extensions"] = self._extensions(item, _below(expand, "extensions"))
         if "restrictions" in expand:
             row["restrictions"] = self._restrictions(own, _below(expand, "restrictions"))
         row["_links"] = self.links(item, space)
-        row["_expandable"] = {name: self._expandable(own, name, space) for name in _EXPANDABLE if name not in row}
+        row["_expandable"] = {name: self._expandable(item, name, space) for name in _EXPANDABLE if name not in row}
         return row
 
     def links(self, item: Item, space: Space | None) -> dict[str, str]:
@@ -142,6 +144,11 @@ class ContentWriter:
                 f"/pages/viewpage.action?pageId={item.container_id}&preview=%2F{item.container_id}%2F{item.id}"
             )
             links["download"] = self.download_path(item)
+        elif item.type == "comment":
+            container = self.model.item(str(item.container_id))
+            page = "" if container is None else self.links(container, space)["webui"]
+            joint = "&" if "?" in page else "?"
+            links["webui"] = f"{page}{joint}focusedCommentId={item.id}" + ("" if self.cloud else f"#comment-{item.id}")
         elif self.cloud:
             kind = {"page": "pages", "blogpost": "blog", "folder": "folder"}[item.type]
             links["webui"] = f"/spaces/{key}/{kind}/{item.id}/{quote(item.title, safe='')}"
@@ -210,11 +217,28 @@ class ContentWriter:
         """Return a label."""
         return {"prefix": "global", "name": label, "id": str(self.model.label_id(label)), "label": label}
 
-    def _extensions(self, item: Item) -> dict[str, Any]:
+    def _extensions(self, item: Item, expand: frozenset[str]) -> dict[str, Any]:
+        if item.remark is not None:
+            return self._of_comment(item.remark, self.model.thread(item).remark or item.remark, expand)
         if item.type != "attachment":
             return {"position": "none"}
         size = len(item.file())
         return {"mediaType": item.media_type, "fileSize": size, "comment": "", "fileId": f"file-{item.id}"}
+
+    def _of_comment(self, remark: Remark, thread: Remark, expand: frozenset[str]) -> dict[str, Any]:
+        """Return where a comment stands, and, expanded, whether its thread is resolved and what it is about [S: the examples]."""
+        resolved = remark.location == "inline" and thread.resolution == "resolved"
+        location = self.model.readings.location_of_resolved_comment if resolved else remark.location
+        row: dict[str, Any] = {"location": location}
+        if "resolution" in expand:
+            row["resolution"] = {"status": thread.resolution}
+            if thread.resolved_at is not None and thread.resolved_by is not None:
+                row["resolution"]["lastModifier"] = self.person(thread.resolved_by)
+                row["resolution"]["lastModifiedDate"] = self.instant(thread.resolved_at)
+        if "inlineProperties" in expand and remark.location == "inline":
+            row["inlineProperties"] = {"originalSelection": thread.selection, "markerRef": thread.marker}
+        names = ("resolution",) if remark.location == "footer" else ("resolution", "inlineProperties")
+        return row | {"_expandable": {name: "" for name in names if name not in row}}
 
     def restrictions(self, item: Item) -> dict[str, Any]:
         """Return the restrictions of an item by operation, users and groups included."""
@@ -238,7 +262,10 @@ class ContentWriter:
         expandable = {name: f"{own}/restriction/byOperation/{name}" for name in ("read", "update") if name not in row}
         return row | {"_expandable": expandable, "_links": {"self": f"{self.base}{own}/restriction/byOperation"}}
 
-    def _expandable(self, own: str, name: str, space: Space | None) -> str:
+    def _expandable(self, item: Item, name: str, space: Space | None) -> str:
+        own = f"/rest/api/content/{item.public_id}"
+        if name == "container" and item.container_id is not None:
+            return f"/rest/api/content/{item.container_id}"
         if name == "space" or name == "container":
             return f"/rest/api/space/{quote(space.key)}" if space else ""
         return {"history": f"{own}/history", "restrictions": f"{own}/restriction/byOperation"}.get(name, "")

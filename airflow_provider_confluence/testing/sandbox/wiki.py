@@ -25,7 +25,7 @@ _CONTENT: tuple[ItemType, ...] = ("page", "blogpost", "attachment")
 
 
 class Wiki:
-    """Spaces, a page tree, blog posts, folders, attachments, labels, users: to be asked, under one lock."""
+    """Spaces, a page tree, blog posts, folders, attachments, comments, labels, users: to be asked, under one lock."""
 
     def __init__(self, clock: Clock, readings: Readings) -> None:
         self.clock = clock
@@ -80,7 +80,7 @@ class Wiki:
         return None
 
     def ancestors(self, item: Item) -> list[Item]:
-        """Return the items above one, the highest first."""
+        """Return the items above one, the highest first; of a comment, the comments that it replies to."""
         chain: list[Item] = []
         above = item.parent_id
         while above is not None:
@@ -92,12 +92,12 @@ class Wiki:
         return chain[::-1]
 
     def descendants(self, item: Item) -> list[Item]:
-        """Return everything below an item, attachments of it and of those below included."""
-        found: list[Item] = list(self.index.attachments(item.id))
+        """Return everything below an item, attachments and comments of it and of those below included."""
+        found: list[Item] = self.index.contained(item.id)
         waiting = list(self.index.children(item.id))
         while waiting:
             below = waiting.pop()
-            found += [below, *self.index.attachments(below.id)]
+            found += [below, *self.index.contained(below.id)]
             waiting += self.index.children(below.id)
         return found
 
@@ -107,7 +107,21 @@ class Wiki:
 
     def attachments(self, item: Item) -> list[Item]:
         """Return the attachments of an item, those in the trash included, in the order of their ids."""
-        return list(self.index.attachments(item.id))
+        return self.index.contained(item.id, "attachment")
+
+    def comments(self, item: Item) -> list[Item]:
+        """Return the comments of an item, replies and those in the trash included, in the order of their ids."""
+        return self.index.contained(item.id, "comment")
+
+    def thread(self, comment: Item) -> Item:
+        """Return the comment that a thread began with."""
+        above = self.ancestors(comment)
+        return above[0] if above else comment
+
+    def title_of(self, item: Item) -> str:
+        """Return the title of an item; a comment's is made of its container's as that is now [S: the examples of Data Center]."""
+        container = None if item.container_id is None else self.index.get(item.container_id)
+        return item.title if item.type != "comment" or container is None else f"Re: {container.title}"
 
     def space_is_visible(self, space: Space, viewer: Viewer = "account") -> bool:
         """Say whether a viewer may see a space."""
@@ -122,20 +136,30 @@ class Wiki:
         if item.hidden:
             return False
         if item.container_id is not None:
-            container = self.index.get(item.container_id)
-            return container is not None and self.is_visible(container, viewer)
+            return all(above is not None and self.is_visible(above, viewer) for above in self._holders(item))
         if self.readings.hidden_covers_descendants:
             return not any(above.hidden for above in self.ancestors(item))
         return True
 
     def listed_status(self, item: Item) -> Status | None:
-        """Return the status under which listings show an item; ``None`` for an attachment whose container is in the trash."""
+        """Return the status under which listings show an item.
+
+        ``None`` for an attachment or comment whose container is in the trash, and for a reply to a comment that is.
+        """
         if item.container_id is None or item.status == "trashed":
             return item.status
-        container = self.index.get(item.container_id)
-        if container is None or container.status == "trashed":
+        if any(above is None or self.listed_status(above) in (None, "trashed") for above in self._holders(item)):
             return None
-        return container.status if self.readings.attachments_follow_container else item.status
+        readings = self.readings
+        follows = (
+            readings.comments_follow_container if item.type == "comment" else readings.attachments_follow_container
+        )
+        container = self.index.get(item.container_id)
+        return container.status if follows and container is not None else item.status
+
+    def _holders(self, item: Item) -> list[Item | None]:
+        """Return what an attachment or comment goes and comes with: its container, and the comment it replies to."""
+        return [self.index.get(above) for above in (item.container_id, item.parent_id) if above is not None]
 
     def label_id(self, label: str) -> int:
         """Return the number of a label."""
@@ -165,18 +189,24 @@ class Wiki:
             for item in sorted(self.index.items(), key=lambda item: item.id):
                 if item.type not in types or self.listed_status(item) != status or not self.is_visible(item, viewer):
                     continue
+                if item.type == "comment" and status != "trashed" and not self._holders_have(item, status):
+                    continue
                 if space_keys is None or self._spaces[item.space_id].key in space_keys:
                     records.append(self.record(item, folders=folders))
             return records
 
+    def _holders_have(self, item: Item, status: Status) -> bool:
+        return all(above is not None and self.listed_status(above) == status for above in self._holders(item))
+
     def record(self, item: Item, *, folders: bool = True) -> Record:
         """Return the plain record of one item."""
         attached = item.type == "attachment"
+        remark = None if item.remark is None else self.thread(item).remark
         above = [ancestor for ancestor in self.ancestors(item) if folders or ancestor.type != "folder"]
         return Record(
             id=item.public_id,
             type=item.type,
-            title=item.title,
+            title=self.title_of(item),
             space=self._spaces[item.space_id].key,
             status=self.listed_status(item) or "trashed",
             version=item.version.number,
@@ -191,6 +221,8 @@ class Wiki:
             filename=item.title if attached else None,
             media_type=item.media_type if attached else None,
             size=len(item.file()) if attached else None,
+            location=None if remark is None else remark.location,
+            resolution=remark.resolution if remark is not None and remark.location == "inline" else None,
         )
 
     def __iter__(self) -> Iterator[Item]:
