@@ -19,7 +19,8 @@ from airflow_provider_confluence.errors import DatasourceError
 DEFAULT_INTERVAL = "5m"
 DEFAULT_QUEUE = "indexing_documents"
 EVERY_SPACE = "*"
-_LISTS = ("space", "exclude_spaces", "include_labels", "exclude_labels", "root_pages")
+# The settings that hold several texts.
+LIST_SETTINGS = ("space", "exclude_spaces", "include_labels", "exclude_labels", "root_pages")
 _NOT_HERE = ("token", "password", "username", "endpoint")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _ID_RULE = (
@@ -118,7 +119,7 @@ class Datasource:
     def to_json(self) -> dict[str, Any]:
         """Return the datasource as plain JSON, to be frozen into a plan; it holds no secret."""
         value = asdict(self)
-        for name in _LISTS:
+        for name in LIST_SETTINGS:
             value[name] = list(value[name])
         value["sink"] = dict(self.sink)
         value["airflow"] = dict(self.airflow)
@@ -127,7 +128,7 @@ class Datasource:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Datasource:
         """Return the datasource that ``to_json`` wrote."""
-        return cls(**{**value, **{name: tuple(value[name]) for name in _LISTS if name in value}})
+        return cls(**{**value, **{name: tuple(value[name]) for name in LIST_SETTINGS if name in value}})
 
 
 def check_id(datasource_id: str) -> None:
