@@ -50,5 +50,5 @@ def test_the_exit_codes_of_the_page_are_those_of_the_help():
 def test_every_command_shows_examples_in_its_help():
     for command in re.findall(r"^## (\w+)$", PAGE, re.MULTILINE):
         said = run(command, "--help").stdout
-        assert f"examples:\n  airflow-confluence {command} " in said
+        assert f"examples:\n  airflow-confluence {command}" in said
         assert "--json" in said
