@@ -19,13 +19,9 @@ from airflow_provider_confluence.errors import DatasourceError
 DEFAULT_INTERVAL = "5m"
 DEFAULT_QUEUE = "indexing_documents"
 EVERY_SPACE = "*"
-# The settings that hold several texts.
-LIST_SETTINGS = ("space", "exclude_spaces", "include_labels", "exclude_labels", "root_pages")
+_LISTS = ("space", "exclude_spaces", "include_labels", "exclude_labels", "root_pages")
 _NOT_HERE = ("token", "password", "username", "endpoint")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-_ID_RULE = (
-    "an id is made of letters, digits, '_', '-' and '.', begins with a letter or digit, and has at most 100 characters"
-)
 _LONGEST = timedelta(days=366)  # a scheduler that adds more than the calendar holds would stop for everybody
 _GO_DURATION = re.compile(r"(?:(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))")
 _UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -54,7 +50,8 @@ class Datasource:
 
     ``space`` holds space keys, or ``*`` alone for all current spaces that the account sees: without ``exclude_spaces``, and without
     personal spaces unless ``personal_spaces`` says so. A page or blog post needs one of ``include_labels``, where there are any, and none
-    of ``exclude_labels``; attachments follow it. Of pages, only ``root_pages`` (ids) and what is below them are in, where there are any.
+    of ``exclude_labels``; attachments and comments follow it. Of pages, only ``root_pages`` (ids) and what is below them are in, where
+    there are any.
 
     ``queue_name`` names the destination inside the sink. ``max_items_per_run`` bounds the upserts of one run; ``max_shards`` how many tasks
     share them. More than ``max_delete_share`` of a space's items of one type, and over 50, are not removed without consent. More than
@@ -87,6 +84,7 @@ class Datasource:
     include_labels: tuple[str, ...] = ()
     exclude_labels: tuple[str, ...] = ()
     root_pages: tuple[str, ...] = ()
+    enable_comments: bool = False
 
     @property
     def content_types(self) -> tuple[str, ...]:
@@ -96,6 +94,8 @@ class Datasource:
             wanted.append("blogpost")
         if self.enable_attachments:
             wanted.append("attachment")
+        if self.enable_comments:
+            wanted.append("comment")
         return tuple(wanted)
 
     @property
@@ -119,7 +119,7 @@ class Datasource:
     def to_json(self) -> dict[str, Any]:
         """Return the datasource as plain JSON, to be frozen into a plan; it holds no secret."""
         value = asdict(self)
-        for name in LIST_SETTINGS:
+        for name in _LISTS:
             value[name] = list(value[name])
         value["sink"] = dict(self.sink)
         value["airflow"] = dict(self.airflow)
@@ -128,13 +128,7 @@ class Datasource:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Datasource:
         """Return the datasource that ``to_json`` wrote."""
-        return cls(**{**value, **{name: tuple(value[name]) for name in LIST_SETTINGS if name in value}})
-
-
-def check_id(datasource_id: str) -> None:
-    """Return where a text can be the id of a datasource; it becomes a folder's name. :raises DatasourceError: else."""
-    if not _ID.fullmatch(datasource_id):
-        raise DatasourceError([f"{datasource_id[:100]}: {_ID_RULE}"])
+        return cls(**{**value, **{name: tuple(value[name]) for name in _LISTS if name in value}})
 
 
 def read_datasource(datasource_id: str, value: object, *, defaults: Mapping[str, Any] | None = None) -> Datasource:
@@ -198,7 +192,10 @@ class _Reader:
 
     def read(self, value: object, defaults: Mapping[str, Any]) -> Datasource | None:
         if not _ID.fullmatch(self.id):
-            self.say("", _ID_RULE)
+            self.say(
+                "",
+                "an id is made of letters, digits, '_', '-' and '.', begins with a letter or digit, and has at most 100 characters",
+            )
         if not isinstance(value, dict):
             self.say("", f"expected an object, found {_kind(value)}")
             return None
@@ -208,6 +205,7 @@ class _Reader:
             "space": self._space,
             "enable_blogposts": self._flag,
             "enable_attachments": self._flag,
+            "enable_comments": self._flag,
             "enabled": self._flag,
             "interval": self._interval,
             "queue": self._queue,

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 CONTENT_TYPES = ("page", "blogpost", "attachment", "comment", "folder", "whiteboard", "database", "embed")
+CONTAINED_TYPES = ("attachment", "comment")
+"""What hangs on a page or blog post, and is in scope where that is."""
 
 
 def document_id(datasource_id: str, content_id: str) -> str:
@@ -87,6 +89,10 @@ class Entry:
     ``version`` is Confluence's own. ``parent_id`` is the next item up the tree (``None`` at the top of the space), ``container_id`` the
     page or blog post that an attachment or comment belongs to. ``labels`` is ``None`` where the listing could not tell them, which is
     not the same as an item without labels. ``created`` and ``updated`` are RFC 3339 in UTC. ``url`` is absolute.
+
+    Of comments alone: ``parent_id`` is the comment that a reply answers; ``location`` is ``footer`` or ``inline``. An inline comment has
+    the ``selection`` (the text of the page that it is about) and the ``resolution`` of its thread (open, reopened, resolved, dangling),
+    which somebody changed last at ``resolved_at``.
     """
 
     content_id: str
@@ -106,6 +112,10 @@ class Entry:
     labels: tuple[str, ...] | None = None
     media_type: str | None = None
     size_bytes: int | None = None
+    location: str | None = None
+    selection: str | None = None
+    resolution: str | None = None
+    resolved_at: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry as plain JSON, without the fields that are at their default."""

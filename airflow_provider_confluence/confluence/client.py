@@ -121,13 +121,20 @@ class ConfluenceClient(Protocol):
     def list_attachments(self, spaces: Sequence[Space]) -> Listing:
         """Return current attachments, ``container_id`` set; on Cloud those of other spaces too, because no filter exists there."""
 
+    def list_comments(self, spaces: Sequence[Space]) -> Listing:
+        """Return current comments, replies too, ``container_id`` set; on Cloud those of other spaces too, because no filter exists there.
+
+        ``title``, ``url`` and ``space_id`` are the container's to say.
+        """
+
     def list_newest(
-        self, spaces: Sequence[Space], type_: Literal["page", "blogpost", "attachment"]
+        self, spaces: Sequence[Space], type_: Literal["page", "blogpost", "attachment", "comment"]
     ) -> list[NewestFirst]:
         """Return the current items of the spaces, the latest change first: one listing for every 100 spaces, 1 request a page.
 
         It sees edits and new items, nothing else: no deletion, move, label or archiving brings an item to the top. On Data Center it is
-        a search, which may lag behind. Attachments are those of the whole site on Cloud.
+        a search, which may lag behind. Attachments and comments are those of the whole site on Cloud, where footer and inline comments
+        are a listing each. Whether resolving a comment brings it to the top is not known.
         """
 
     def attachments_of(self, container: Entry) -> Listing:
@@ -136,13 +143,23 @@ class ConfluenceClient(Protocol):
     def labels_of(self, type_: str, content_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """Return labels for those ids that are visible. Up to 1 request an id."""
 
-    def look_up(self, type_: Literal["page", "blogpost"], content_ids: Sequence[str]) -> dict[str, Entry]:
-        """Return items by id whatever their status (current, archived, trashed); an id that is absent has no answer."""
+    def look_up(self, type_: Literal["page", "blogpost", "comment"], content_ids: Sequence[str]) -> dict[str, Entry]:
+        """Return items by id whatever their status (current, archived, trashed); an id that is absent has no answer.
+
+        In bulk, but for comments on Cloud: 1 request a footer comment, 2 any other.
+        """
 
     def fetch_bodies(
         self, type_: Literal["page", "blogpost"], content_ids: Sequence[str]
     ) -> Iterator[Fetched | Failure]:
         """Yield items with bodies, in any order, in bulk and in parallel; ids that are gone yield nothing."""
+
+    def fetch_comments(self, comments: Sequence[Entry]) -> Iterator[Fetched | Failure]:
+        """Yield listed comments with bodies, in any order; those that are gone yield nothing.
+
+        Data Center: 1 request for 50. Cloud has no bulk question by id: the lists that begin with the latest change are walked as long as
+        that is cheaper than 1 request a comment, and walked on by the next call, so comments are best asked for newest first.
+        """
 
     def tree_nodes(self, nodes: Iterable[tuple[str, str]]) -> dict[str, TreeNode]:
         """Return folders and their like by ``(id, type)``; invisible ones are absent. 1 request each (they have no list)."""

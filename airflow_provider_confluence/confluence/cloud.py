@@ -17,6 +17,7 @@ from airflow_provider_confluence.confluence.client import (
     NewestFirst,
     TreeNode,
 )
+from airflow_provider_confluence.confluence.cloud_comments import CloudComments
 from airflow_provider_confluence.confluence.cql import quoted
 from airflow_provider_confluence.confluence.paging import (
     PagedListing,
@@ -35,7 +36,7 @@ from airflow_provider_confluence.confluence.reading import (
     text_of,
     whole_number,
 )
-from airflow_provider_confluence.confluence.shared import ClientOverTransport, numeric
+from airflow_provider_confluence.confluence.shared import MAX_BODIES_BYTES, ClientOverTransport, numeric, with_body
 from airflow_provider_confluence.confluence.transport import (
     MAX_ANSWER_BYTES,
     MAX_TRIES,
@@ -51,7 +52,6 @@ from airflow_provider_confluence.errors import ConfluenceProviderError, Credenti
 _log = logging.getLogger(__name__)
 
 MOST = 250
-MAX_BODIES_BYTES = 32 * 1024 * 1024  # a batch of bodies larger than this is halved
 LABELS_AT_A_TIME = 200
 SPACES_AT_A_TIME = 100
 FIND_STATUSES: Final = {"page": "current,archived,trashed,deleted", "blogpost": "current,deleted,trashed"}
@@ -68,6 +68,7 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
         super().__init__(transport)
         self._gateway = gateway
         self._links_base: str | None = None
+        self._comments = CloudComments(self._get, transport)
 
     # ------------------------------------------------------------------------------------------ who and where
     def spaces(self, keys: Sequence[str]) -> list[Space]:
@@ -155,10 +156,19 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
         plural = PLURALS["blogpost" if container.type == "blogpost" else "page"]
         return self._attachments(f"/api/v2/{plural}/{quoted_part(container.content_id)}/attachments", container)
 
+    def list_comments(self, spaces: Sequence[Space]) -> Listing:
+        """Return the current comments of the whole site (``spaces`` cannot filter here). ⌈footer / 250⌉ + ⌈inline / 250⌉ requests.
+
+        Where none of them is resolved, ⌈comments of the spaces / 200⌉ more: those may have been left out.
+        """
+        return self._comments.list_all(distinct(space.key for space in spaces))
+
     def list_newest(
-        self, spaces: Sequence[Space], type_: Literal["page", "blogpost", "attachment"]
+        self, spaces: Sequence[Space], type_: Literal["page", "blogpost", "attachment", "comment"]
     ) -> list[NewestFirst]:
         """Return current items, the latest change first. 1 request for each page of 250, for every 100 spaces."""
+        if type_ == "comment":
+            return self._comments.list_newest()
         ids = distinct(space.id for space in spaces)
         reach: list[Params] = [
             {"space-id": ",".join(ids[at : at + SPACES_AT_A_TIME])} for at in range(0, len(ids), SPACES_AT_A_TIME)
@@ -194,8 +204,10 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
 
         return self._labels_by_item(content_ids, ask)
 
-    def look_up(self, type_: Literal["page", "blogpost"], content_ids: Sequence[str]) -> dict[str, Entry]:
-        """Return items by id whatever their status; an absent id has no answer. 1 request for 250 ids."""
+    def look_up(self, type_: Literal["page", "blogpost", "comment"], content_ids: Sequence[str]) -> dict[str, Entry]:
+        """Return items by id whatever their status; an absent id has no answer. 1 request for 250 ids; comments 1 or 2 each."""
+        if type_ == "comment":
+            return self._comments.look_up(content_ids)
         found: dict[str, Entry] = {}
         wanted = numeric(content_ids)
         for start in range(0, len(wanted), MOST):
@@ -222,18 +234,14 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
                 for row in rows:
                     if str(row.get("id")) in wanted and row.get("status", "current") == "current":
                         wanted.discard(str(row["id"]))
-                        fetched.append(self._fetched(row, type_))
+                        fetched.append(with_body(self._entry(row, type_, None), row))
             return fetched
 
         return self._bodies_in_batches(type_, content_ids, fetch)
 
-    def _fetched(self, row: Row, type_: str) -> Fetched:
-        entry = self._entry(row, type_, None)
-        storage = part(row, "body", "storage", "value")
-        adf = part(row, "body", "atlas_doc_format", "value")
-        if (isinstance(storage, str) and storage) or not isinstance(adf, str) or not adf:
-            return Fetched(entry, "storage", storage if isinstance(storage, str) else "")
-        return Fetched(entry, "atlas_doc_format", adf)
+    def fetch_comments(self, comments: Sequence[Entry]) -> Iterator[Fetched | Failure]:
+        """Yield current comments with bodies in storage format; those that are gone yield nothing. 1 request for up to 250, or 1 each."""
+        return self._comments.fetch(comments)
 
     def tree_nodes(self, nodes: Iterable[tuple[str, str]]) -> dict[str, TreeNode]:
         """Return folders and their like by ``(id, type)``; invisible ones are absent. 1 request each, in parallel."""

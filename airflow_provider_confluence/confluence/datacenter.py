@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -35,15 +35,15 @@ from airflow_provider_confluence.confluence.reading import (
     text_of,
     whole_number,
 )
-from airflow_provider_confluence.confluence.shared import ClientOverTransport, numeric
+from airflow_provider_confluence.confluence.shared import MAX_BODIES_BYTES, ClientOverTransport, numeric, with_body
 from airflow_provider_confluence.confluence.transport import AbsentError, Params, Transport, quoted_part
-from airflow_provider_confluence.documents import Entry, Failure, Person, Space
+from airflow_provider_confluence.confluence.v1_rows import COMMENTED, comment, person, text_or_none
+from airflow_provider_confluence.documents import Entry, Failure, Space
 from airflow_provider_confluence.errors import ContractError
 
 LISTED = "version,space,ancestors,history,metadata.labels"
 ATTACHED = "version,space,container,history,extensions"
 LIMIT = 200
-MAX_BODIES_BYTES = 32 * 1024 * 1024  # a batch of bodies larger than this is halved
 KEYS_AT_A_TIME = 50
 IDS_AT_A_TIME = 100
 
@@ -93,13 +93,26 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
         """Return current pages or blog posts with labels and people. ⌈items/200⌉ requests; twice that before version 7.18."""
 
         def walk(progress: Progress) -> Iterator[Iterable[Entry]]:
-            for rows in self._rows(space, type_, progress):
+            for rows in self._rows(space, type_, LISTED, progress):
                 yield [self._entry(row, type_, space) for row in rows if row.get("status", "current") == "current"]
 
         return PagedListing(walk)
 
-    def _rows(self, space: Space, type_: str, progress: Progress) -> Iterator[list[Row]]:
-        params: Params = {"spaceKey": space.key, "type": type_, "status": "current", "expand": LISTED, "limit": LIMIT}
+    def list_comments(self, spaces: Sequence[Space]) -> Listing:
+        """Return the current comments of the spaces, replies too. Σ⌈comments / 200⌉ requests.
+
+        Where there is no scan, or its cursor forgets what it lists, they are what the search index knows.
+        """
+
+        def walk(progress: Progress) -> Iterator[Iterable[Entry]]:
+            for space in spaces:
+                for rows in self._rows(space, "comment", COMMENTED, progress):
+                    yield self._current_comments(rows)
+
+        return PagedListing(walk)
+
+    def _rows(self, space: Space, type_: str, expand: str, progress: Progress) -> Iterator[list[Row]]:
+        params: Params = {"spaceKey": space.key, "type": type_, "status": "current", "expand": expand, "limit": LIMIT}
         scan = Progress()
         keeps_type = type_ == "page"  # what a scan lists where no type is named
         try:
@@ -118,10 +131,17 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
             # Before 7.18 there is no scan: the word is taken for an id. A space that is not visible answers alike, and again below.
             if error.status not in (400, 404) or scan.answers:
                 raise
+        if type_ == "comment":  # a space's content is listed by type for pages and blog posts only
+            yield from self._search(f"type = comment and space in {in_list([space.key])}", expand, progress)
+            return
         path = f"/rest/api/space/{quoted_part(space.key)}/content/{type_}"
         for _ in range(2):
             # Items shift under offset paging: what one pass misses for that, the other one sees.
-            yield from by_offset(self._transport.get, path, {"expand": LISTED, "limit": LIMIT // 2}, progress)
+            yield from by_offset(self._transport.get, path, {"expand": expand, "limit": LIMIT // 2}, progress)
+
+    def _search(self, cql: str, expand: str, progress: Progress) -> Iterator[list[Row]]:
+        params: Params = {"cql": cql, "expand": expand, "limit": LIMIT}
+        return by_offset(self._transport.get, "/rest/api/content/search", params, progress)
 
     def list_attachments(self, spaces: Sequence[Space]) -> Listing:
         """Return the current attachments of the spaces, as the search index knows them. ⌈n/200⌉ requests."""
@@ -130,24 +150,24 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
         def walk(progress: Progress) -> Iterator[Iterable[Entry]]:
             for start in range(0, len(keys), KEYS_AT_A_TIME):
                 cql = f"type = attachment and space in {in_list(keys[start : start + KEYS_AT_A_TIME])}"
-                params: Params = {"cql": cql, "expand": ATTACHED, "limit": LIMIT}
-                for rows in by_offset(self._transport.get, "/rest/api/content/search", params, progress):
+                for rows in self._search(cql, ATTACHED, progress):
                     yield self._current_attachments(rows, None)
 
         return PagedListing(walk)
 
     def list_newest(
-        self, spaces: Sequence[Space], type_: Literal["page", "blogpost", "attachment"]
+        self, spaces: Sequence[Space], type_: Literal["page", "blogpost", "attachment", "comment"]
     ) -> list[NewestFirst]:
         """Return current items, the latest change first, as the search index knows them. 1 request for each page of 200."""
         keys = distinct(space.key for space in spaces)
 
         def walk(some: Sequence[str], progress: Progress) -> Iterator[list[Entry]]:
             cql = f"type = {type_} and space in {in_list(some)} order by lastmodified desc"
-            params: Params = {"cql": cql, "expand": ATTACHED if type_ == "attachment" else LISTED, "limit": LIMIT}
-            for rows in by_offset(self._transport.get, "/rest/api/content/search", params, progress):
+            for rows in self._search(cql, {"attachment": ATTACHED, "comment": COMMENTED}.get(type_, LISTED), progress):
                 if type_ == "attachment":
                     yield self._current_attachments(rows, None)
+                elif type_ == "comment":
+                    yield self._current_comments(rows)
                 else:
                     yield [self._entry(row, type_, None) for row in rows if row.get("status", "current") == "current"]
 
@@ -165,6 +185,9 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
                 yield self._current_attachments(rows, container)
 
         return PagedListing(walk)
+
+    def _current_comments(self, rows: Iterable[Row]) -> list[Entry]:
+        return [comment(row) for row in rows if row.get("status", "current") == "current"]
 
     def _current_attachments(self, rows: Iterable[Row], container: Entry | None) -> list[Entry]:
         return [self._attachment(row, container) for row in rows if row.get("status", "current") == "current"]
@@ -184,13 +207,14 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
         path = f"/rest/api/content/{quoted_part(content_id)}/label"
         return label_names([row for rows in by_offset(get, path, {"limit": LIMIT}, Progress()) for row in rows])
 
-    def look_up(self, type_: Literal["page", "blogpost"], content_ids: Sequence[str]) -> dict[str, Entry]:
+    def look_up(self, type_: Literal["page", "blogpost", "comment"], content_ids: Sequence[str]) -> dict[str, Entry]:
         """Return items by id, current or in the trash; an absent id has no answer. 1 request for 100 ids."""
         found: dict[str, Entry] = {}
         wanted = numeric(content_ids)
         for start in range(0, len(wanted), IDS_AT_A_TIME):
-            for row in self._by_ids(wanted[start : start + IDS_AT_A_TIME], type_, "any", LISTED, self._transport.get):
-                entry = self._entry(row, type_, None)
+            some, expand = wanted[start : start + IDS_AT_A_TIME], COMMENTED if type_ == "comment" else LISTED
+            for row in self._by_ids(some, type_, "any", expand, self._transport.get):
+                entry = comment(row) if type_ == "comment" else self._entry(row, type_, None)
                 found[entry.content_id] = entry
         return found
 
@@ -198,17 +222,19 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
         self, type_: Literal["page", "blogpost"], content_ids: Sequence[str]
     ) -> Iterator[Fetched | Failure]:
         """Yield current items with bodies in storage format, in any order; ids that are gone yield nothing. 1 request for 50 ids."""
+        return self._bodies(type_, content_ids, LISTED, lambda row: self._entry(row, type_, None))
 
+    def fetch_comments(self, comments: Sequence[Entry]) -> Iterator[Fetched | Failure]:
+        """Yield current comments with bodies in storage format, in any order; those that are gone yield nothing. 1 request for 50."""
+        return self._bodies("comment", [entry.content_id for entry in comments], COMMENTED, comment)
+
+    def _bodies(
+        self, type_: str, content_ids: Sequence[str], expand: str, entry_of: Callable[[Row], Entry]
+    ) -> Iterator[Fetched | Failure]:
         def fetch(ids: Sequence[str], tries: int, stop: threading.Event) -> list[Fetched]:
             get = partial(self._transport.get, heavy_tries=tries, cancelled=stop, max_bytes=MAX_BODIES_BYTES)
-            fetched = []
-            for row in self._by_ids(ids, type_, "current", f"{LISTED},body.storage", get):
-                if row.get("status", "current") == "current":
-                    body = part(row, "body", "storage", "value")
-                    fetched.append(
-                        Fetched(self._entry(row, type_, None), "storage", body if isinstance(body, str) else "")
-                    )
-            return fetched
+            rows = self._by_ids(ids, type_, "current", f"{expand},body.storage", get)
+            return [with_body(entry_of(row), row) for row in rows if row.get("status", "current") == "current"]
 
         return self._bodies_in_batches(type_, content_ids, fetch)
 
@@ -234,8 +260,10 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
                     yield row
             kept = whole_number(answer.data.get("limit")) or len(asked)
             capped = bool(part(answer.data, "_links", "next")) or (kept < len(asked) and len(rows) >= kept)
-            if not known or not capped:
+            if (not known or not capped) and type_ != "comment":
                 return
+            if not known or not capped:
+                break  # only pages and blog posts are said to be answered by ids: another may be there all the same
         for content_id in missing:
             try:
                 row = get(f"/rest/api/content/{quoted_part(content_id)}", {"status": status, "expand": expand}).data
@@ -286,8 +314,8 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
             url=absolute(self.site, part(row, "_links", "webui")),
             created=instant(part(row, "history", "createdDate")),
             updated=instant(part(row, "version", "when")),
-            creator=_person(part(row, "history", "createdBy")),
-            last_editor=_person(part(row, "version", "by")),
+            creator=person(part(row, "history", "createdBy")),
+            last_editor=person(part(row, "version", "by")),
             labels=self._labels(row),
         )
 
@@ -322,21 +350,8 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
             url=absolute(self.site, links.get("download") or links.get("webui")),
             created=instant(part(row, "history", "createdDate")),
             updated=instant(part(row, "version", "when")),
-            creator=_person(part(row, "history", "createdBy")),
-            last_editor=_person(part(row, "version", "by")),
-            media_type=_text(part(row, "extensions", "mediaType") or part(row, "metadata", "mediaType")),
+            creator=person(part(row, "history", "createdBy")),
+            last_editor=person(part(row, "version", "by")),
+            media_type=text_or_none(part(row, "extensions", "mediaType") or part(row, "metadata", "mediaType")),
             size_bytes=whole_number(part(row, "extensions", "fileSize")),
         )
-
-
-def _person(row: Any) -> Person | None:
-    if not isinstance(row, Mapping):
-        return None
-    key = row.get("userKey") or row.get("username") or row.get("accountId")
-    if not key:
-        return None
-    return Person(str(key), _text(row.get("displayName")))
-
-
-def _text(value: Any) -> str | None:
-    return str(value) if value else None

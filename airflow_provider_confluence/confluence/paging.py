@@ -94,6 +94,8 @@ class PagedNewestFirst:
                 for entry in entries:
                     if entry.updated is None:
                         self._progress.distrust(f"item {entry.content_id} has no time of its last change")
+                    elif entry.resolved_at is not None or entry.resolution in ("resolved", "reopened"):
+                        continue  # it may be listed by its last edit, or by when somebody resolved it
                     elif earliest is not None and entry.updated > earliest:
                         self._progress.distrust(
                             f"item {entry.content_id} was listed out of the order that was asked for"

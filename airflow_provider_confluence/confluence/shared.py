@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from airflow_provider_confluence.confluence.batches import in_batches, in_parallel
 from airflow_provider_confluence.confluence.client import Fetched, Identity
 from airflow_provider_confluence.confluence.identity import read_identity
-from airflow_provider_confluence.confluence.reading import distinct
+from airflow_provider_confluence.confluence.reading import distinct, part
 from airflow_provider_confluence.confluence.transport import AbsentError, Transport
-from airflow_provider_confluence.documents import Failure
+from airflow_provider_confluence.documents import Entry, Failure
+
+MAX_BODIES_BYTES = 32 * 1024 * 1024  # a batch of bodies larger than this is halved
 
 
 class ClientOverTransport:
@@ -71,6 +74,15 @@ class ClientOverTransport:
             threads=self._transport.gate.max_in_flight,
             cut=self._transport.cut,
         )
+
+
+def with_body(entry: Entry, row: Mapping[str, Any]) -> Fetched:
+    """Return an item with the body that its row brought: storage format, or else the other one."""
+    storage = part(row, "body", "storage", "value")
+    adf = part(row, "body", "atlas_doc_format", "value")
+    if (isinstance(storage, str) and storage) or not isinstance(adf, str) or not adf:
+        return Fetched(entry, "storage", storage if isinstance(storage, str) else "")
+    return Fetched(entry, "atlas_doc_format", adf)
 
 
 def numeric(content_ids: Sequence[str]) -> list[str]:

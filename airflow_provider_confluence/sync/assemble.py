@@ -56,7 +56,13 @@ def assemble(
         media_type=entry.media_type,
         size_bytes=entry.size_bytes,
         links=text.links,
-        properties=text.properties or {},
+        properties={**(text.properties or {}), **_of_comment(entry)},
         outcome="metadata_only" if entry.type == "attachment" else "ok",
         warnings=text.warnings,
     )
+
+
+def _of_comment(entry: Entry) -> dict[str, str]:
+    """Return what only a comment has: where it stands, and of an inline one the text that it is about and how far that was settled."""
+    found = {"location": entry.location, "resolution": entry.resolution, "selection": entry.selection}
+    return {name: value for name, value in found.items() if value}

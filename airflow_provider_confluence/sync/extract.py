@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, Literal, cast
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient, Fetched
-from airflow_provider_confluence.documents import Document, Failure, Tombstone, document_id
+from airflow_provider_confluence.documents import Document, Entry, Failure, Tombstone, document_id
 from airflow_provider_confluence.errors import ConfluenceProviderError
 from airflow_provider_confluence.sync.assemble import Text, assemble
 from airflow_provider_confluence.sync.context import Event, RunContext
@@ -27,7 +27,7 @@ _WINDOW_BATCHES = 20
 # Bodies gathered before the people in them are looked up at once.
 _LOOK_UP_ITEMS = 50
 _LOOK_UP_CHARS = 2_000_000
-_BODIES = ("page", "blogpost")
+_BODIES = ("page", "blogpost", "comment")
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,12 @@ class _Extraction:
         waiting: list[tuple[PlanItem, _Batch, Fetched, Any]] = []
         chars = 0
         open_ids = set(wanted)
-        for answer in self.client.fetch_bodies(cast(Literal["page", "blogpost"], type_), list(wanted)):
+        answers = (
+            self.client.fetch_comments([_entry(item) for item, _ in wanted.values()])
+            if type_ == "comment"
+            else self.client.fetch_bodies(cast(Literal["page", "blogpost"], type_), list(wanted))
+        )
+        for answer in answers:
             content_id = answer.content_id if isinstance(answer, Failure) else answer.entry.content_id
             if content_id not in open_ids:
                 continue
@@ -157,7 +162,8 @@ class _Extraction:
             if isinstance(answer, Failure):
                 self._add_failure(batch, item, answer)
                 continue
-            waiting.append((item, batch, answer, self.references.read(answer)))
+            fetched = replace(answer, entry=_as_planned(answer.entry, _entry(item)))
+            waiting.append((item, batch, fetched, self.references.read(fetched)))
             chars += len(answer.body)
             if len(waiting) >= _LOOK_UP_ITEMS or chars >= _LOOK_UP_CHARS:
                 self._convert(waiting)
@@ -188,14 +194,7 @@ class _Extraction:
 
     # ---------------------------------------------------------------- lines of a batch
     def _add_document(self, batch: _Batch, item: PlanItem, fetched: Fetched, text: Text) -> None:
-        planned = _entry(item)
-        # A body fetched in bulk says nothing of labels and container: the listing did.
-        entry = replace(
-            fetched.entry,
-            labels=planned.labels,
-            container_id=planned.container_id,
-            space_id=fetched.entry.space_id or planned.space_id,
-        )
+        entry = fetched.entry
         surroundings = dict(item.surroundings)
         surroundings["people"] = self.references.names_for(entry, surroundings["people"])
         document = assemble(self.plan.datasource, self.plan.revision, entry, surroundings, text)
@@ -247,7 +246,19 @@ def read_staged(line: Mapping[str, Any]) -> Document | Tombstone | None:
     return None
 
 
-def _entry(item: PlanItem) -> Any:
+def _as_planned(entry: Entry, planned: Entry) -> Entry:
+    """Return what was fetched, with what the listing knew: a body fetched in bulk says nothing of labels and container."""
+    found = replace(
+        entry,
+        labels=planned.labels,
+        container_id=planned.container_id,
+        space_id=entry.space_id or planned.space_id,
+    )
+    # Title and address of a comment are its page's, as that was planned.
+    return replace(found, title=planned.title, url=planned.url) if entry.type == "comment" else found
+
+
+def _entry(item: PlanItem) -> Entry:
     if item.entry is None:
         raise ValueError(f"plan item {item.content_id} is an upsert without an entry")
     return item.entry

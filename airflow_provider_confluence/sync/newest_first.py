@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from typing import Literal, cast
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient
 from airflow_provider_confluence.datasource import Datasource
-from airflow_provider_confluence.documents import Entry, Space, instant, rfc3339
+from airflow_provider_confluence.documents import CONTAINED_TYPES, Entry, Space, instant, rfc3339
+from airflow_provider_confluence.sync.contained import inside
 from airflow_provider_confluence.sync.context import Event, RunContext
 from airflow_provider_confluence.sync.manifest import Record
 from airflow_provider_confluence.sync.whole_listing import Listed
@@ -38,7 +38,7 @@ def list_newest(
     """Return what changed since the watermark, and what is pending or failed, as it is now.
 
     Cost in requests: for each type, for every 100 spaces, 1 and 1 more for each further page down to the first where nothing is new;
-    ⌈pending / 250⌉; 1 for each page or blog post whose attachments are pending.
+    ⌈pending / 250⌉; 1 for each page or blog post whose attachments are pending; on Cloud 1 or 2 for each comment that is.
 
     :raises DoubtError: when rows do not come in the order of their last change, or the paging is odd.
     """
@@ -66,49 +66,51 @@ class _QuickLook:
     def look(self, watermark: str) -> Listed:
         # RFC 3339 in one zone and one length compares as time does.
         self.quiet_before = quiet_before = rfc3339(instant(watermark).subtract(minutes=OVERLAP_MINUTES))
-        attachments: list[Entry] = []
+        contained: list[Entry] = []
         for type_ in self.datasource.content_types:
             for listing in self.client.list_newest(
-                list(self.spaces.values()), cast(Literal["page", "blogpost", "attachment"], type_)
+                list(self.spaces.values()), cast(Literal["page", "blogpost", "attachment", "comment"], type_)
             ):
                 for page in listing:
                     if listing.doubt is not None:
                         raise DoubtError(listing.doubt)
                     self.seen += len(page)
                     new = [entry for entry in page if self._is_new(entry)]
-                    if type_ == "attachment":
-                        attachments += new
+                    if type_ in CONTAINED_TYPES:
+                        contained += new
                     else:
                         self.entries.update((entry.content_id, entry) for entry in new)
-                    if not new and all(entry.updated is not None and entry.updated < quiet_before for entry in page):
+                    if not new and all(quiet_before > _last_touched(entry) for entry in page):
                         break
                 if listing.doubt is not None:
                     raise DoubtError(listing.doubt)
-        self._add_attachments(attachments)
+        self._add_contained(contained)
         self._add_unfinished()
         self.run.observer(Event("listed", self.datasource.id, {"listed": self.seen}, "the latest changes"))
         return Listed(self.entries)
 
     def _is_new(self, entry: Entry) -> bool:
         record = self.known.get(entry.content_id)
-        if entry.type == "attachment":
-            # On Cloud the attachments of the whole site are listed. Those of other spaces never get known: they must not count as new.
+        if entry.type in CONTAINED_TYPES:
+            # On Cloud those of the whole site are listed. The ones of other spaces never get known: they must not count as new.
             if entry.container_id not in self.known and entry.container_id not in self.entries:
                 return False
+            if entry.resolved_at is not None and entry.resolved_at >= self.quiet_before:
+                return True  # resolving a comment may make no version of it
             return record is None or record.version != entry.version or record.container_id != entry.container_id
         if record is None and self.datasource.selective:
             # What is out of scope never gets known; was it not changed of late, it did not come in by a change that shows here.
             return entry.updated is None or entry.updated >= self.quiet_before
         return record is None or record.version != entry.version or record.space_id != entry.space_id
 
-    def _add_attachments(self, attachments: Iterable[Entry]) -> None:
-        """Keep those attachments whose page or blog post is in scope; it is looked up, for the way to it is in the document."""
-        attachments = [entry for entry in attachments if entry.container_id]
-        containers = self._containers({str(entry.container_id) for entry in attachments})
-        for entry in attachments:
+    def _add_contained(self, contained: Iterable[Entry]) -> None:
+        """Keep what hangs on a page or blog post in scope; that is looked up, for the way to it is in the document."""
+        contained = [entry for entry in contained if entry.container_id]
+        containers = self._containers({str(entry.container_id) for entry in contained})
+        for entry in contained:
             container = containers.get(str(entry.container_id))
             if container is not None:
-                self.entries[entry.content_id] = replace(entry, space_id=container.space_id)
+                self.entries[entry.content_id] = inside(entry, container)
 
     def _containers(self, ids: set[str]) -> dict[str, Entry]:
         found = {content_id: self.entries[content_id] for content_id in ids & self.entries.keys()}
@@ -126,6 +128,7 @@ class _QuickLook:
         """Add what is pending or failed. What is current no more stays as it is, for a whole listing to confirm."""
         by_type: dict[str, list[str]] = defaultdict(list)
         attachments: dict[str, set[str]] = defaultdict(set)
+        comments: list[str] = []
         for record in self.known.values():
             if record.content_id in self.entries or not (record.pending or record.failure or not record.revision):
                 continue
@@ -133,11 +136,15 @@ class _QuickLook:
                 by_type[record.type].append(record.content_id)
             elif record.type == "attachment" and record.container_id:
                 attachments[record.container_id].add(record.content_id)
+            elif record.type == "comment" and record.type in self.datasource.content_types:
+                comments.append(record.content_id)
         self.entries.update(self._look_up(by_type))
         for container in self._containers(set(attachments)).values():
             for entry in self.client.attachments_of(container):
                 if entry.content_id in attachments[container.content_id]:
-                    self.entries[entry.content_id] = replace(entry, space_id=container.space_id)
+                    self.entries[entry.content_id] = inside(entry, container)
+        found = self.client.look_up("comment", comments).values()
+        self._add_contained(entry for entry in found if entry.status == "current")
 
     def _look_up(self, by_type: Mapping[str, list[str]]) -> dict[str, Entry]:
         found: dict[str, Entry] = {}
@@ -147,3 +154,8 @@ class _QuickLook:
                     if entry.status == "current" and entry.space_id in self.spaces:
                         found[entry.content_id] = entry
         return found
+
+
+def _last_touched(entry: Entry) -> str:
+    """Return when an item was changed last; by which of its two dates a resolved comment is listed is not known."""
+    return max(entry.updated or "9999", entry.resolved_at or "")

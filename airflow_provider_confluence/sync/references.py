@@ -91,7 +91,9 @@ class _Resolver:
             return model.Resolved(url=self._space(reference.key))
         if isinstance(reference, model.AttachmentReference) and reference.container is None:
             name = quote(reference.filename, safe="")
-            return model.Resolved(url=f"{self._site}/download/attachments/{self._entry.content_id}/{name}")
+            return model.Resolved(
+                url=f"{self._site}/download/attachments/{self._entry.container_id or self._entry.content_id}/{name}"
+            )
         if isinstance(reference, model.UrlReference):
             return model.Resolved(url=self._absolute(reference.url))
         if isinstance(reference, model.AnchorReference):

@@ -7,12 +7,13 @@ the datasource was narrowed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient, Identity
 from airflow_provider_confluence.datasource import Datasource
-from airflow_provider_confluence.documents import Entry
+from airflow_provider_confluence.documents import CONTAINED_TYPES, Entry
 from airflow_provider_confluence.errors import CredentialsError
+from airflow_provider_confluence.sync.contained import inside
 from airflow_provider_confluence.sync.manifest import Record
 from airflow_provider_confluence.sync.scope import Judged, Scope, Spaces, admits_space
 from airflow_provider_confluence.sync.vanished import Guarded, confirm, guard
@@ -91,25 +92,19 @@ class RemovalFinder:
                 left.add(record.content_id)
             elif not self._incomplete_for(record):
                 missing.append(record)
-        answer = confirm(
-            self._client,
-            missing,
-            current=entries,
-            judge=self._scope.judge,
-            attachments_wanted="attachment" in self._datasource.content_types,
-        )
+        answer = confirm(self._client, missing, current=entries, judge=self._scope.judge)
         found: dict[str, Entry] = {}
         for content_id, entry in answer.found.items():
-            inside = entry.container_id
-            container = (entries.get(inside) or found.get(inside)) if inside else None
-            found[content_id] = replace(entry, space_id=container.space_id) if container else entry
+            of = entry.container_id
+            container = (entries.get(of) or found.get(of)) if of else None
+            found[content_id] = inside(entry, container) if container else entry
         gone = [*answer.gone, *outside]
         if gone:
             self._confirm_account(identity)
         other_account = None
         if last_account is not None and last_account != identity.account_id:
             other_account = f"another account reads now ({identity.account_id} instead of {last_account})"
-        # What goes because somebody narrowed the datasource goes on purpose: it needs no consent, nor do the attachments that go with it.
+        # What goes because somebody narrowed the datasource goes on purpose: it needs no consent, nor does what hangs on it.
         meant = {r.content_id for r in gone if r.content_id in left or r.container_id in left}
         guarded = guard(
             (record for record in gone if record.content_id not in meant),
@@ -145,8 +140,9 @@ class RemovalFinder:
     def _incomplete_for(self, record: Record) -> bool:
         if not record.type:
             return bool(self._incomplete)
-        if record.type == "attachment":
-            # Its container may stand in any listing that did not finish.
-            return bool(self._incomplete)
+        if record.type in CONTAINED_TYPES:
+            # Its container may stand in any listing of containers that did not finish.
+            others = set(CONTAINED_TYPES) - {record.type}
+            return any(type_ not in others for _, type_ in self._incomplete)
         # An item may have moved to a space whose listing did not finish; the look-up by id settles that.
         return (record.space_id, record.type) in self._incomplete

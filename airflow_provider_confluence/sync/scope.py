@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient
 from airflow_provider_confluence.datasource import Datasource
-from airflow_provider_confluence.documents import Entry, Space
+from airflow_provider_confluence.documents import CONTAINED_TYPES, Entry, Space
 from airflow_provider_confluence.errors import ConfigurationError, SpaceNotFoundError
 from airflow_provider_confluence.sync.surroundings import Surroundings, fill_labels
 
@@ -122,7 +122,7 @@ class Scope:
         """Return which of the current items belong to the datasource, with their labels where those decide.
 
         Cost in requests: 1 an item whose labels the listing could not tell, where labels decide; where the tree does, what is above the
-        items and was not seen is looked up. An attachment follows its container, where that is among the entries.
+        items and was not seen is looked up. Attachments and comments follow their container, where that is among the entries.
         """
         judged = Judged()
         self.seen.update(entries)
@@ -130,16 +130,16 @@ class Scope:
         labels = fill_labels(self._client, entries.values()) if by_label else {}
         if self._datasource.root_pages:
             self.surroundings.look_up_parents()
-        attachments = []
+        contained = []
         for content_id, entry in entries.items():
-            if entry.type == "attachment":
-                attachments.append(entry)
+            if entry.type in CONTAINED_TYPES:
+                contained.append(entry)
                 continue
             known = replace(entry, labels=labels[content_id]) if content_id in labels else entry
             admitted = self.would_admit(self._datasource, known)
             group = judged.unknown if admitted is None else judged.within if admitted else judged.outside
             group[content_id] = known
-        for entry in attachments:
+        for entry in contained:
             groups = (group for group in (judged.outside, judged.unknown) if entry.container_id in group)
             next(groups, judged.within)[entry.content_id] = entry
         return judged

@@ -69,7 +69,10 @@ class Surroundings:
             missing = {(i, t or "page") for i, t in above if i} - missing
 
     def of(self, entry: Entry) -> dict[str, Any]:
-        """Return an item's surroundings as plain JSON: ``space, ancestors, container, labels, people``."""
+        """Return an item's surroundings as plain JSON: ``space, ancestors, container, labels, people``.
+
+        A comment has its container's labels.
+        """
         container = self._entries.get(entry.container_id) if entry.container_id else None
         space = self._spaces[entry.space_id]
         return {
@@ -78,7 +81,7 @@ class Surroundings:
             "container": {"id": container.content_id, "title": container.title, "url": container.url}
             if container
             else None,
-            "labels": sorted(entry.labels or ()),
+            "labels": sorted((container if container and entry.type == "comment" else entry).labels or ()),
             "people": {
                 p.id: self._names[p.id] for p in (entry.creator, entry.last_editor) if p and p.id in self._names
             },
@@ -130,11 +133,15 @@ def context_hash(entry: Entry, surroundings: Mapping[str, Any]) -> str:
                 entry.title,
                 entry.url,
                 entry.parent_id,
-                entry.created,
+                # A comment's are fixed for life, and Cloud's listing of an edited one does not name them.
+                *((None, None) if entry.type == "comment" else (entry.created, who(entry.creator))),
                 entry.media_type,
                 entry.size_bytes,
+                entry.location,
+                entry.selection,
+                entry.resolution,
             ),
-            *(who(entry.creator), who(entry.last_editor)),
+            who(entry.last_editor),
             *(surroundings[name] for name in ("space", "ancestors", "container", "labels")),
         ]
     )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient, Listing
 from airflow_provider_confluence.datasource import Datasource
 from airflow_provider_confluence.documents import Entry, Space
 from airflow_provider_confluence.errors import SpaceNotFoundError
+from airflow_provider_confluence.sync.contained import inside
 from airflow_provider_confluence.sync.context import Event, RunContext
 from airflow_provider_confluence.sync.manifest import Record
 
@@ -31,7 +32,8 @@ def list_everything(
     spaces: Mapping[str, Space],
     known: Mapping[str, Record],
 ) -> Listed:
-    """Return every current item of the datasource. Cost in requests: Σ⌈items / 250⌉ over spaces and types, labels and attachments apart.
+    """Return every current item of the datasource. Cost in requests: Σ⌈items / 250⌉ over spaces and types; labels, attachments and
+    comments apart.
 
     :param spaces: the spaces in scope, by id.
     :param known: what the index is known to hold; a space that lists nothing of it is confirmed first.
@@ -59,8 +61,11 @@ class _WholeListing:
                 count = self._gather(listing, (space.id, type_), f"{type_}s of space {space.key}")
                 if count == 0 and any(r.space_id == space.id and r.type == type_ for r in known.values()):
                     self._confirm_empty(space)
+        spaces = list(self.spaces.values())
         if "attachment" in self.datasource.content_types:
-            self._list_attachments()
+            self._gather_contained(self.client.list_attachments(spaces), "attachment")
+        if "comment" in self.datasource.content_types:
+            self._gather_contained(self.client.list_comments(spaces), "comment")
         return self.found
 
     def _gather(self, listing: Listing, group: tuple[str, str], where: str) -> int:
@@ -75,14 +80,13 @@ class _WholeListing:
         self._judge(listing, {group}, where)
         return count
 
-    def _list_attachments(self) -> None:
-        listing = self.client.list_attachments(list(self.spaces.values()))
+    def _gather_contained(self, listing: Listing, type_: str) -> None:
         entries = self.found.entries
         for entry in listing:
             container = entries.get(entry.container_id) if entry.container_id else None
             if container is not None:
-                entries[entry.content_id] = replace(entry, space_id=container.space_id)
-        self._judge(listing, {(space_id, "attachment") for space_id in self.spaces}, "attachments")
+                entries[entry.content_id] = inside(entry, container)
+        self._judge(listing, {(space_id, type_) for space_id in self.spaces}, f"{type_}s")
 
     def _judge(self, listing: Listing, groups: Iterable[tuple[str, str]], where: str) -> None:
         if not listing.complete:

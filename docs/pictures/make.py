@@ -32,7 +32,12 @@ def main() -> None:
                 login=sandbox.username,
                 password=sandbox.token,
             )
-            definition = {"name": "Docs", "space": ["DOCS", "OPS"], "enable_blogposts": True, "enable_attachments": True}
+            definition = {
+                "name": "Docs",
+                "space": ["DOCS", "OPS"],
+                "enable_blogposts": True,
+                "enable_attachments": True,
+            }
             airflow.set_variable("confluence_datasources", json.dumps({"docs": definition}))
             airflow.wait_for_dag(DAG)
             run_id = airflow.trigger(DAG)
@@ -41,7 +46,13 @@ def main() -> None:
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(
                     executable_path=shutil.which("chromium") or shutil.which("chromium-browser"),
-                    args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync", "--no-first-run"],
+                    args=[
+                        "--no-sandbox",
+                        "--disable-gpu",
+                        "--disable-background-networking",
+                        "--disable-sync",
+                        "--no-first-run",
+                    ],
                 )
                 page = browser.new_page(viewport={"width": 1400, "height": 760}, device_scale_factor=1)
                 _log_in(page, airflow)

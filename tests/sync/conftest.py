@@ -108,11 +108,13 @@ class Wiki:
                 "space_name": self.model.space(record.space).name,
                 "version": record.version,
                 "parent": record.parent if record.type != "attachment" else None,
-                "labels": sorted(record.labels),
+                "labels": sorted((by_id[record.container] if record.type == "comment" else record).labels),
                 "container": record.container,
                 "size": record.size if record.type == "attachment" else None,
                 "ancestors": self._ancestors(record, by_id),
                 "editor": self.model.user(record.editor).name,
+                "location": record.location,
+                "resolution": record.resolution,
             }
             for record in records
             if by_id[record.container or record.id].type in datasource.content_types
@@ -131,7 +133,7 @@ class Wiki:
         return (not wanted or bool(labels & wanted)) and not labels & unwanted
 
     def _ancestors(self, record: Any, by_id: dict[str, Any]) -> list[str]:
-        step = by_id[record.container] if record.type == "attachment" else record
+        step = by_id[record.container or record.id]
         way = []
         while step.parent is not None and step.parent in by_id:
             step = by_id[step.parent]
@@ -153,6 +155,8 @@ class Wiki:
                 "size": d.size_bytes if d.type == "attachment" else None,
                 "ancestors": [a.title for a in d.ancestors],
                 "editor": d.last_editor.name if d.last_editor else None,
+                "location": d.properties.get("location"),
+                "resolution": d.properties.get("resolution"),
             }
             for content_id, d in self.documents().items()
         }
