@@ -4,8 +4,8 @@
 >>> content.to_markdown("<h1>Release</h1><p>It <strong>ships</strong> on Friday&hellip;</p>")
 '# Release\\n\\nIt **ships** on Friday…\\n'
 
-With look-ups: ``storage_format.read(body)`` gives a :class:`~.model.Content`, whose ``references`` can be looked up in bulk, and
-``markdown.write(content, resolve)`` writes it with their titles and URLs.
+With look-ups: ``storage_format.read(body)``, or ``adf.read(body)`` for Atlassian Document Format, gives a :class:`~.model.Content`,
+whose ``references`` can be looked up in bulk, and ``markdown.write(content, resolve)`` writes it with their titles and URLs.
 """
 
 from __future__ import annotations

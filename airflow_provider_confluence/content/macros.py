@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
+from airflow_provider_confluence.content import emoticons
 from airflow_provider_confluence.content.building import Node, as_blocks
 from airflow_provider_confluence.content.model import (
     AttachmentReference,
@@ -159,6 +160,14 @@ def _code_block(walker: Walker, macro: Macro, language: str) -> Sequence[Node]:
 def _panel(kind: str) -> Handler:
     def handle(walker: Walker, macro: Macro) -> Sequence[Node]:
         title, blocks = macro.parameter("title"), as_blocks(_body(walker, macro))
+        if kind == "panel":  # a box that the author gave a sign of their own
+            icon = emoticons.character(
+                name="",
+                fallback=macro.parameter("panelIconText"),
+                shortname=macro.parameter("panelIcon"),
+                emoji_id=macro.parameter("panelIconId"),
+            )
+            title = f"{icon} {title}".strip()
         return [Panel(kind, title, tuple(blocks))] if title or blocks else []
 
     return handle

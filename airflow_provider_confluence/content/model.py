@@ -1,6 +1,6 @@
 """What a body says, free of how Confluence wrote it down: a small tree of blocks and inlines, and what it refers to.
 
-Both readers (storage format now, ADF beside it) give the same :class:`Content`; :mod:`.markdown` writes it. Nothing here knows a title,
+Both readers (storage format, ADF) give the same :class:`Content`; :mod:`.markdown` writes it. Nothing here knows a title,
 URL or name that the body does not hold: those are looked up in bulk and handed to the writer as a ``resolve`` function.
 Text is a plain ``str``, with white space collapsed as a browser would; only :class:`CodeBlock` keeps its text to the character.
 """
@@ -322,7 +322,8 @@ class Content:
 
     ``references`` has each reference once, in the order of the text. ``properties`` are page properties (the details macro): name to
     blocks, because a value may mention people; :func:`.markdown.properties` turns them into text. ``warnings`` are short and countable,
-    each once: ``parser=fallback``, ``unknown_macro=chart2``, ``dropped_macro=html``, ``too_deep``, ``cut=20000000``.
+    each once: ``parser=fallback``, ``unknown_macro=chart2``, ``dropped_macro=html``, ``unknown_node=paperclip``, ``too_deep``,
+    ``cut=20000000``.
     """
 
     blocks: tuple[Block, ...] = ()

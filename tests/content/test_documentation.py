@@ -8,11 +8,12 @@ import sys
 from pathlib import Path
 
 from airflow_provider_confluence import content
+from airflow_provider_confluence.content import adf, markdown
 from airflow_provider_confluence.content.macros import POLICY
 from airflow_provider_confluence.content.storage_format import MAX_CHARS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "content.md").read_bytes().decode("utf-8")
-MACROS = PAGE.split("## What becomes of each macro")[1].split("## Warnings")[0]
+MACROS = PAGE.split("## What becomes of each macro")[1].split("## Bodies in ADF")[0]
 
 
 def test_every_macro_of_the_policy_table_is_on_the_page_and_no_other() -> None:
@@ -26,13 +27,23 @@ def test_the_example_of_the_page_runs_and_gives_what_it_says() -> None:
     assert said == repr(eval(call, {"content": content}))
 
 
+def test_the_example_in_adf_runs_and_gives_what_it_says() -> None:
+    call, said = re.search(r"^(markdown\.write\(.*\))\n# (.*)$", PAGE, re.MULTILINE).groups()  # type: ignore[union-attr]
+    assert said == repr(eval(call, {"adf": adf, "markdown": markdown}))
+
+
+def test_the_page_names_every_warning_that_adf_can_give() -> None:
+    for warning in ("unknown_node=", "unknown_mark=", "unread_node=syncBlock", "cut_nodes=2000000"):
+        assert f"`{warning}" in PAGE
+
+
 def test_the_page_names_the_cap() -> None:
     assert f"`cut={MAX_CHARS}`" in PAGE
 
 
 def test_importing_the_package_loads_no_parser() -> None:
     code = (
-        "import sys; from airflow_provider_confluence.content import macros, markdown, storage_format; "
+        "import sys; from airflow_provider_confluence.content import adf, macros, markdown, storage_format; "
         "print([name for name in ('lxml', 'selectolax', 'airflow') if name in sys.modules])"
     )
     assert (
