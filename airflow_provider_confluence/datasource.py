@@ -19,9 +19,13 @@ from airflow_provider_confluence.errors import DatasourceError
 DEFAULT_INTERVAL = "5m"
 DEFAULT_QUEUE = "indexing_documents"
 EVERY_SPACE = "*"
-_LISTS = ("space", "exclude_spaces", "include_labels", "exclude_labels", "root_pages")
+# The settings that hold several texts.
+LIST_SETTINGS = ("space", "exclude_spaces", "include_labels", "exclude_labels", "root_pages")
 _NOT_HERE = ("token", "password", "username", "endpoint")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_ID_RULE = (
+    "an id is made of letters, digits, '_', '-' and '.', begins with a letter or digit, and has at most 100 characters"
+)
 _LONGEST = timedelta(days=366)  # a scheduler that adds more than the calendar holds would stop for everybody
 _GO_DURATION = re.compile(r"(?:(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h))")
 _UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -119,7 +123,7 @@ class Datasource:
     def to_json(self) -> dict[str, Any]:
         """Return the datasource as plain JSON, to be frozen into a plan; it holds no secret."""
         value = asdict(self)
-        for name in _LISTS:
+        for name in LIST_SETTINGS:
             value[name] = list(value[name])
         value["sink"] = dict(self.sink)
         value["airflow"] = dict(self.airflow)
@@ -128,7 +132,13 @@ class Datasource:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Datasource:
         """Return the datasource that ``to_json`` wrote."""
-        return cls(**{**value, **{name: tuple(value[name]) for name in _LISTS if name in value}})
+        return cls(**{**value, **{name: tuple(value[name]) for name in LIST_SETTINGS if name in value}})
+
+
+def check_id(datasource_id: str) -> None:
+    """Return where a text can be the id of a datasource; it becomes a folder's name. :raises DatasourceError: else."""
+    if not _ID.fullmatch(datasource_id):
+        raise DatasourceError([f"{datasource_id[:100]}: {_ID_RULE}"])
 
 
 def read_datasource(datasource_id: str, value: object, *, defaults: Mapping[str, Any] | None = None) -> Datasource:
@@ -192,10 +202,7 @@ class _Reader:
 
     def read(self, value: object, defaults: Mapping[str, Any]) -> Datasource | None:
         if not _ID.fullmatch(self.id):
-            self.say(
-                "",
-                "an id is made of letters, digits, '_', '-' and '.', begins with a letter or digit, and has at most 100 characters",
-            )
+            self.say("", _ID_RULE)
         if not isinstance(value, dict):
             self.say("", f"expected an object, found {_kind(value)}")
             return None

@@ -41,7 +41,8 @@ def test_the_wheel_indexes_and_searches_the_sample_wiki(unpacked, tmp_path):
     script = """
 from pathlib import Path
 import airflow_provider_confluence
-from airflow_provider_confluence.cli import index_file, sync
+from airflow_provider_confluence.cli.search import index_file
+from airflow_provider_confluence.cli.sync import sync
 from airflow_provider_confluence.datasource import read_datasource
 from airflow_provider_confluence.documents import document_schema
 from airflow_provider_confluence.sinks.local_search import LocalIndex

@@ -65,6 +65,9 @@ def commit(run: RunContext, datasource_id: str, revision: int) -> RunResult:
     tally = apply_receipts(known.records, journal, plan)
     changes = bool(plan.from_scratch or plan.absorbed or sum(plan.shards) or plan.counts["left_for_later"])
     result = _result(run, journal, plan, known.records, tally)
+    if head is None or head.target != plan.target or plan.absorbed:
+        absorbed = (journal.find_plan(dead) for dead in plan.absorbed)
+        journal.note_destinations([*(dead for dead in absorbed if dead is not None), plan])
     if changes:
         write_generation(run.storage, journal.folder, revision, known.records.values())
     run.reached("generation_written")

@@ -44,6 +44,14 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True)
+class Destination:
+    """A sink that documents went to: the datasource as it was when they did, and the site that they are from."""
+
+    datasource: Datasource
+    site: str
+
+
+@dataclass(frozen=True, slots=True)
 class PlanItem:
     """One item of a plan. ``why`` is a word that can be counted. ``surroundings`` and ``context`` are set for upserts."""
 
@@ -221,6 +229,29 @@ class Journal:
             f"{self.folder}/head.json", {"format": FORMAT, "datasource_id": self.datasource_id, **value}
         )
 
+    def delete_head(self) -> None:
+        """Remove the head; what other files name is in doubt from then on."""
+        self.storage.delete(f"{self.folder}/head.json")
+
+    # ---------------------------------------------------------------- destinations
+    def note_destinations(self, plans: Iterable[Plan]) -> None:
+        """Remember how the sinks of these plans are reached, for as long as there is state: a target's name alone does not say it."""
+        known = self._destinations()
+        for plan in plans:
+            known[plan.target] = {"datasource": plan.datasource.to_json(), "site": plan.site}
+        self.storage.write_json(f"{self.folder}/destinations.json", {"format": FORMAT, "destinations": known})
+
+    def destinations(self) -> dict[str, Destination]:
+        """Return every sink that a commit noted, by target."""
+        return {
+            target: Destination(Datasource.from_json(value["datasource"]), value["site"])
+            for target, value in self._destinations().items()
+        }
+
+    def _destinations(self) -> dict[str, Any]:
+        value = self._readable(f"{self.folder}/destinations.json")
+        return dict(value["destinations"]) if value is not None else {}
+
     # ---------------------------------------------------------------- plan
     def write_items(
         self, plan: Plan, shards: Iterable[Iterable[PlanItem]], rest: Iterable[Record], withheld: Iterable[str]
@@ -316,6 +347,20 @@ class Journal:
     def read_result(self, revision: int) -> dict[str, Any] | None:
         """Return what a run came to, where it is still kept."""
         return self.storage.read_json(f"{self._run(revision)}/result.json")
+
+    # ---------------------------------------------------------------- the end
+    def delete_rest(self) -> None:
+        """Remove what is left beside the claim once head, runs and manifest are gone."""
+        for folder in ("runs", "manifest", "cache"):
+            self.storage.delete_folder(f"{self.folder}/{folder}")
+        self.storage.delete(f"{self.folder}/destinations.json")
+
+    def release(self, revision: int) -> None:
+        """Leave the claim as the only file: no run is open, and the next revision is still greater than the last."""
+        self.fence(revision)
+        self.storage.write_json(
+            f"{self.folder}/claim.json", {"format": FORMAT, "revision": revision, "owner": "", "open": []}
+        )
 
     # ---------------------------------------------------------------- inside
     def missing(self, name: str) -> StorageError:

@@ -259,7 +259,8 @@ class _Listing:
             elif self.journal.runs() if head is None else self.target in head.previous_targets:
                 why = "the last commit is lost" if head is None else "the sink was another one in between"
                 self.notes.append(
-                    f"{why} and this sink cannot list what it holds: documents of pages deleted since cannot be known"
+                    f"{why} and this sink cannot list what it holds: documents of pages deleted since cannot be known; "
+                    f"to start from an empty index, disable the datasource and run: airflow-confluence purge {self.datasource.id}"
                 )
         finally:
             sink.close()

@@ -17,7 +17,7 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_confluence.cli import print_hits
+from airflow_provider_confluence.cli.search import print_hits
 from airflow_provider_confluence.datasource import DEFAULT_QUEUE
 from airflow_provider_confluence.errors import ConfigurationError, ConfluenceProviderError
 from airflow_provider_confluence.testing.standalone import Standalone, StandaloneError, wait_until

@@ -21,6 +21,7 @@ def run_sandbox(
     empty: bool = False,
     token: str | None = None,
     say: Callable[[str], object] = print,
+    started: Callable[[Sandbox], object] | None = None,
     until: threading.Event | None = None,
 ) -> None:
     """Serve a sandbox until it is interrupted (Ctrl-C), after saying where it is and how to log in.
@@ -29,6 +30,7 @@ def run_sandbox(
 
     :param port: 0 takes a free one.
     :param say: called with each line of what there is to know.
+    :param started: called with the running sandbox before anything is said.
     :param until: stops the sandbox when it is set; ``None`` leaves that to the interrupt.
     """
     model = Model()
@@ -40,6 +42,8 @@ def run_sandbox(
         load_sample(model)
     stopped = until or threading.Event()
     with Sandbox(edition, model, port=port, token=token) as sandbox:
+        if started is not None:
+            started(sandbox)
         say(f"endpoint  {sandbox.endpoint}")
         say(f"username  {sandbox.username or '(none: the token is a personal access token)'}")
         say(f"token     {sandbox.token}")

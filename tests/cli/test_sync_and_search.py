@@ -2,41 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import json
 import re
 import subprocess
 import sys
 
 import pytest
 
-PROGRAM = [sys.executable, "-m", "airflow_provider_confluence.cli"]
-
-
-def run(*arguments, token="", **environment):
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("CONFLUENCE_")}
-    return subprocess.run(
-        [*PROGRAM, *map(str, arguments)],
-        env={**clean, **({"CONFLUENCE_TOKEN": token} if token else {}), **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-
-
-def credentials(sandbox):
-    username = ["--username", sandbox.username] if sandbox.username else []
-    return ["--endpoint", sandbox.endpoint, *username]
-
-
-@pytest.fixture
-def filled(sandbox):
-    model = sandbox.model
-    model.create_space("DOCS", "Documentation")
-    page = model.create_page("DOCS", "Rollback", "<p>How to roll back a <strong>deployment</strong></p>")
-    model.create_blogpost("DOCS", "News", "<p>Shipped</p>")
-    model.attach(page, "plan.txt", b"plan", "text/plain")
-    return sandbox
+from tests.cli.program import PROGRAM, credentials, run
 
 
 def test_sync_then_search_finds_the_page_with_title_snippet_and_address(filled, tmp_path):
@@ -104,6 +77,88 @@ def test_searching_before_anything_was_indexed_says_so(tmp_path):
     assert str(tmp_path) in done.stderr
 
 
+def test_every_command_answers_as_json_when_asked_to(filled, tmp_path):
+    synced = run("sync", *credentials(filled), "--space", "DOCS", "--storage", tmp_path, "--json", token=filled.token)
+    result = json.loads(synced.stdout)
+    assert (result["clean"], result["counts"]["written"], result["mode"]) == (True, 1, "full")
+    found = json.loads(run("search", "rollback", "--storage", tmp_path, "--json").stdout)
+    assert (found["total"], [hit["title"] for hit in found["hits"]]) == (1, ["Rollback"])
+    adopted = json.loads(run("adopt", "DOCS", "--storage", tmp_path, "--json").stdout)
+    assert adopted["datasource_id"] == "DOCS"
+
+
+# ---------------------------------------------------------------- the datasource
+def test_any_setting_of_a_datasource_can_be_set(filled_cloud, tmp_path):
+    model = filled_cloud.model
+    model.create_space("OLD", "Old")
+    model.create_page("OLD", "Old page", "<p>x</p>")
+    model.create_page("DOCS", "Draft", "<p>x</p>", labels=["draft"])
+    home = model.create_page("DOCS", "Home", "<p>x</p>", labels=["a"])
+    model.create_page("DOCS", "Below", "<p>x</p>", parent=home)
+    everything = ["sync", *credentials(filled_cloud), "--space", "*"]
+
+    def listed(*settings):
+        options = [word for setting in settings for word in ("--set", setting)]
+        done = run(*everything, *options, "--storage", tmp_path / "-".join(settings), token=filled_cloud.token)
+        assert done.returncode == 0, done.stderr
+        return int(re.match(r"listed (\d+)", done.stdout)[1])
+
+    assert listed() == 5
+    assert listed("exclude_spaces=OLD") == 4
+    assert listed("exclude_labels=draft, a") == 3
+    assert listed('exclude_labels=["draft"]', "enable_blogposts=true") == 5
+    assert listed(f"root_pages={home}") == 2
+    assert listed("queue.name=elsewhere") == 5
+    found = run("search", "old", "--queue", "elsewhere", "--storage", tmp_path / "queue.name=elsewhere")
+    assert found.stdout.splitlines()[-1] == "1 hits"
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("exclude_label=x", "DOCS.exclude_label: unknown setting"),
+        ("enable_blogposts=maybe", "DOCS.enable_blogposts: expected true or false"),
+        ("nothing", "expected SETTING=VALUE"),
+        (".name=x", "expected SETTING=VALUE"),
+        ("token=secret", "belong into the connection"),
+    ],
+)
+def test_a_setting_that_is_wrong_is_named(setting, said, tmp_path):
+    where = ["--endpoint", "http://127.0.0.1:9/wiki", "--storage", tmp_path, "--space", "DOCS"]
+    done = run("sync", *where, "--set", setting, token="t")
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_a_definition_is_taken_from_a_file_and_overruled_by_the_options(filled_cloud, tmp_path):
+    file = tmp_path / "datasources.json"
+    file.write_text(json.dumps({"docs": {"name": "Docs", "space": "DOCS", "enable_blogposts": True}}))
+    where = ["sync", *credentials(filled_cloud), "--datasources", file, "--storage", tmp_path / "s"]
+    assert run(*where, token=filled_cloud.token).stdout.startswith("listed 2,")
+    assert (tmp_path / "s" / "docs" / "head.json").exists()
+    assert run(*where, "--attachments", token=filled_cloud.token).stdout.startswith("listed 3,")
+
+
+def test_a_file_of_several_definitions_asks_which(tmp_path):
+    file = tmp_path / "datasources.json"
+    file.write_text(json.dumps({"docs": {"space": "DOCS"}, "ops": {"space": "OPS"}}))
+    where = ["sync", "--endpoint", "http://127.0.0.1:9/wiki", "--storage", tmp_path, "--datasources"]
+    for options, said in (
+        ([file], "--id must choose a datasource; there are: docs, ops"),
+        ([file, "--id", "wiki"], "there is no datasource wiki; there are: docs, ops"),
+        ([tmp_path / "absent.json"], "absent.json cannot be read"),
+    ):
+        done = run(*where, *options, token="t")
+        assert done.returncode == 2
+        assert said in done.stderr
+
+
+def test_a_sync_of_no_space_says_what_is_missing(tmp_path):
+    done = run("sync", "--endpoint", "http://127.0.0.1:9/wiki", "--storage", tmp_path, token="t")
+    assert done.returncode == 2
+    assert "--space" in done.stderr
+
+
 def test_adopt_takes_the_documents_over_from_another_deployment(filled, tmp_path):
     options = ["--space", "DOCS", "--storage", tmp_path]
     run("sync", *credentials(filled), *options, token=filled.token)
@@ -157,6 +212,16 @@ def test_sandbox_serves_until_it_is_stopped(tmp_path):
             assert done.returncode == 0, done.stderr
         finally:
             served.terminate()
+
+
+def test_the_sandbox_says_where_it_is_as_json():
+    with subprocess.Popen([*PROGRAM, "sandbox", "--json"], stdout=subprocess.PIPE, text=True) as served:
+        try:
+            said = json.loads(served.stdout.readline())
+        finally:
+            served.terminate()
+    assert {"endpoint", "username", "token", "spaces", "admin"} == said.keys()
+    assert "DOCS" in said["spaces"]
 
 
 def test_these_commands_import_no_airflow():

@@ -1,0 +1,130 @@
+"""What the commands share: options, where things lie, definitions from a file, and how answers are printed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_confluence.errors import ConfigurationError, DatasourceError
+
+if TYPE_CHECKING:
+    from airflow_provider_confluence.confluence.client import ConnectionSettings
+    from airflow_provider_confluence.datasource import Datasource
+    from airflow_provider_confluence.sinks.base import Sink
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+TOKEN_VARIABLE = "CONFLUENCE_TOKEN"  # noqa: S105 - the variable's name, not a token
+
+
+# ------------------------------------------------------------------------------------------ options
+def add_command(commands: Commands, name: str, help_: str, description: str, examples: str) -> argparse.ArgumentParser:
+    """Return the parser of a new command; it has ``--json``."""
+    parser = commands.add_parser(
+        name,
+        help=help_,
+        description=description,
+        epilog="examples:\n" + "\n".join(f"  {line}" for line in examples.strip().splitlines()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+    return parser
+
+
+def add_connection(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say how to reach a Confluence; the token has none."""
+    parser.add_argument(
+        "--endpoint", required=True, metavar="URL", help="base URL, such as https://site.atlassian.net/wiki"
+    )
+    parser.add_argument(
+        "--username", metavar="U", help="account e-mail (Cloud) or user name; leave out for a personal access token"
+    )
+    parser.add_argument(
+        "--deployment", choices=("auto", "cloud", "datacenter"), default="auto", help="edition (default: found out)"
+    )
+
+
+def add_storage(parser: argparse.ArgumentParser) -> None:
+    """Add the option that says where state and local indexes lie."""
+    parser.add_argument(
+        "--storage",
+        required=True,
+        metavar="DIR",
+        help="where state and index are kept: a folder, or for the state an object store (s3://…)",
+    )
+
+
+def add_datasources(parser: argparse.ArgumentParser, help_: str) -> None:
+    """Add the option that names a file of definitions."""
+    parser.add_argument("--datasources", metavar="FILE", help=f"{help_}; - reads standard input")
+
+
+def connection_settings(options: argparse.Namespace) -> ConnectionSettings:
+    """Return what the options and the environment say. :raises ConfigurationError: without a token."""
+    from airflow_provider_confluence.confluence.client import ConnectionSettings
+
+    token = os.environ.get(TOKEN_VARIABLE)
+    if not token:
+        raise ConfigurationError(
+            f"the environment variable {TOKEN_VARIABLE} is not set; put the API token or personal access token there"
+        )
+    return ConnectionSettings(
+        endpoint=options.endpoint, username=options.username, token=token, deployment=options.deployment
+    )
+
+
+# ------------------------------------------------------------------------------------------ places
+def index_folder(storage: Path | str) -> Path:
+    """Return the folder of the local indexes: below the storage where that is a folder, else in AIRFLOW_HOME, as in Airflow."""
+    if "://" in str(storage):
+        return Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "confluence" / "index"
+    return Path(storage) / "index"
+
+
+def sink_of(datasource: Datasource, storage: Path | str) -> Sink:
+    """Return the sink that a datasource's settings name.
+
+    Its path may lie anywhere: who types the command may write there anyhow, and what a state says was admitted when its run was made.
+    """
+    from airflow_provider_confluence.sinks.registry import make_sink
+
+    folder = index_folder(storage)
+    return make_sink(datasource.sink, datasource.queue_name, storage=folder, allowed_paths=(Path("/"),))
+
+
+# ------------------------------------------------------------------------------------------ definitions
+def read_text(file: str) -> str:
+    """Return a file's text, or that of standard input for ``-``. :raises ConfigurationError: where it cannot be read."""
+    try:
+        return sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise ConfigurationError(f"{file} cannot be read: {why}") from error
+
+
+def read_definitions(file: str | None) -> dict[str, Datasource | DatasourceError] | None:
+    """Return the datasources of a file like the Variable's, a broken one as its error; ``None`` where no file is given."""
+    from airflow_provider_confluence.datasource import read_datasources
+
+    if file is None:
+        return None
+    text = read_text(file)
+    try:
+        return read_datasources(text)
+    except DatasourceError as error:
+        raise DatasourceError([f"{file}: {problem}" for problem in error.problems]) from error
+
+
+# ------------------------------------------------------------------------------------------ answers
+def print_json(value: Any) -> None:
+    """Print one JSON object."""
+    print(json.dumps(value, ensure_ascii=False, indent=1))
+
+
+def say(text: str) -> None:
+    """Print what is no answer: to standard error."""
+    print(text, file=sys.stderr)

@@ -1,0 +1,102 @@
+"""``status``: what is known of each datasource, from its state alone."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from typing import TYPE_CHECKING
+
+from airflow_provider_confluence.cli import common
+
+if TYPE_CHECKING:
+    from airflow_provider_confluence.sync.status import DatasourceStatus, OpenRun
+
+_EXAMPLES = """
+airflow-confluence status --storage ./index
+airflow variables get confluence_datasources | airflow-confluence status docs --storage ./index --datasources - --json
+"""
+_COUNTS = ("listed", "unchanged", "written", "deleted", "failed", "left_for_later", "unfinished")
+
+
+def add(commands: common.Commands) -> None:
+    """Describe the command to the parser."""
+    parser = common.add_command(
+        commands,
+        "status",
+        "show how each datasource stands",
+        "Show how each datasource stands, from its state alone: no request is made to Confluence or to a sink.",
+        _EXAMPLES,
+    )
+    parser.add_argument("id", nargs="?", metavar="ID", help="id of a datasource (default: all)")
+    common.add_storage(parser)
+    common.add_datasources(
+        parser, "definitions like the Variable's: says which datasources are enabled, disabled or removed"
+    )
+    parser.set_defaults(command=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from airflow_provider_confluence.sync.status import read_status
+    from airflow_provider_confluence.sync.storage import Storage
+
+    definitions = common.read_definitions(options.datasources)
+    found = read_status(Storage(options.storage), options.id, definitions=definitions)
+    if options.json:
+        rows = [{**status.to_json(), "commands": _commands(status, options.storage)} for status in found]
+        common.print_json({"storage": options.storage, "datasources": rows})
+    else:
+        for status in found:
+            print("\n".join(_lines(status, options.storage)))
+        if not found:
+            print(f"nothing is kept below {options.storage}")
+    return 1 if any(status.error for status in found) else 0
+
+
+def _commands(status: DatasourceStatus, storage: str) -> dict[str, str]:
+    """Return what to type next, by purpose."""
+    commands = {}
+    if status.withheld:
+        commands["consent"] = f"airflow-confluence sync … --allow-mass-delete {status.withheld}"
+    if status.configured in ("disabled", "removed") and (status.revision or status.open_runs or status.error):
+        commands["purge"] = f"airflow-confluence purge {status.datasource_id} --storage {shlex.quote(storage)}"
+    return commands
+
+
+def _lines(status: DatasourceStatus, storage: str) -> list[str]:
+    commands = _commands(status, storage)
+    told = {"not told": "", "removed": "removed from the configuration", "broken": "its definition is broken"}
+    title = "  ".join(
+        part for part in (status.datasource_id, status.name, told.get(status.configured, status.configured)) if part
+    )
+    rows: list[tuple[str, str]] = []
+    if status.error:
+        rows.append(("cannot be read", status.error))
+    elif status.revision is None:
+        rows.append(("last commit", "none yet"))
+    else:
+        counts = ", ".join(f"{name} {status.counts[name]}" for name in _COUNTS if status.counts.get(name))
+        how = f"run {status.revision}" + (f", {status.mode}" if status.mode else "")
+        documents = ", ".join(f"{type_} {count}" for type_, count in status.documents.items())
+        rows += [
+            ("last commit", f"{status.watermark} ({how})" + (f": {counts}" if counts else "")),
+            ("last reconcile", status.reconciled or "none yet"),
+            ("documents", documents or "none"),
+            ("waiting", f"pending {status.pending}, failing {status.failing}"),
+        ]
+    rows += [
+        ("failing", f"{f['type']} {f['content_id']}: {f['reason']}, tried {f['attempts']} times")
+        for f in status.failures[:10]
+    ]
+    if status.withheld:
+        consent = f"{commands['consent']}, or the DAG param allow_mass_delete={status.withheld}"
+        rows.append(("withheld", f"{status.withheld_count} deletions; if they are meant: {consent}"))
+    rows += [("open run", _open_run(run)) for run in status.open_runs]
+    if "purge" in commands:
+        rows.append(("to remove it", commands["purge"]))
+    return [title, *(f"  {name:<15} {text}" for name, text in rows)]
+
+
+def _open_run(run: OpenRun) -> str:
+    state = "dead; the next run takes over what it did" if run.dead else "in progress, or dead"
+    done = f", {run.receipts} of {run.items} items written" if run.items else ""
+    return f"{run.revision}, {run.reached}, began {run.began}{done}: {state}"

@@ -1,0 +1,240 @@
+"""``sync``: bring an index up to date with Confluence."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_confluence.cli import common
+from airflow_provider_confluence.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from airflow_provider_confluence.confluence.client import ConnectionSettings
+    from airflow_provider_confluence.datasource import Datasource
+    from airflow_provider_confluence.sync.commit import RunResult
+    from airflow_provider_confluence.sync.context import Event
+
+_EXAMPLES = """
+airflow-confluence sync --endpoint https://site.atlassian.net/wiki --username you@example.com --space DOCS --storage ./index
+airflow-confluence sync --endpoint https://wiki.example.com --space '*' --set exclude_spaces=OLD,TMP --storage ./index
+airflow-confluence sync --endpoint https://wiki.example.com --datasources datasources.json --id docs --storage ./index
+"""
+
+
+def add(commands: common.Commands) -> None:
+    """Describe the command to the parser."""
+    parser = common.add_command(
+        commands,
+        "sync",
+        "bring an index up to date with Confluence",
+        f"Bring an index up to date with Confluence. The token is read from {common.TOKEN_VARIABLE}.",
+        _EXAMPLES,
+    )
+    common.add_connection(parser)
+    common.add_storage(parser)
+    parser.add_argument("--space", action="append", metavar="KEY", help="space key; may be given several times")
+    parser.add_argument("--blogposts", action="store_true", help="index blog posts too")
+    parser.add_argument("--attachments", action="store_true", help="index attachments too")
+    parser.add_argument("--comments", action="store_true", help="index comments too")
+    common.add_datasources(parser, "definitions like the Variable's; --id chooses one, the other options overrule it")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SETTING=VALUE",
+        help="any setting of a datasource, such as exclude_labels=draft,old or queue.name=wiki; the value is JSON or a text",
+    )
+    parser.add_argument("--id", metavar="ID", help="id of the datasource (default: the first space key; all for *)")
+    parser.add_argument("--mode", choices=("auto", "full", "reconcile", "changes", "verify"), default="auto")
+    parser.add_argument(
+        "--allow-mass-delete", type=int, metavar="REVISION", help="consent to the deletions that run REVISION withheld"
+    )
+    parser.set_defaults(command=_run)
+
+
+def _run(options: argparse.Namespace) -> int:
+    from airflow_provider_confluence.sync.commit import verdict
+
+    settings = common.connection_settings(options)
+    datasource = _datasource(options)
+    started = time.monotonic()
+    result = _sync(
+        datasource, settings, options.storage, mode=options.mode, allow_mass_delete=options.allow_mass_delete
+    )
+    seconds = time.monotonic() - started
+    if options.json:
+        common.print_json(
+            {**asdict(result), "clean": result.clean, "verdict": verdict(result), "seconds": round(seconds, 1)}
+        )
+        return 0 if result.clean else 1
+    print(summary_of(result, seconds))
+    for note in result.notes:
+        common.say(f"note: {note}")
+    for failure in result.failures:
+        common.say(f"failed: {failure['type']} {failure['content_id']} ({failure['reason']}): {failure['message']}")
+    if not result.clean:
+        common.say(verdict(result))
+    return 0 if result.clean else 1
+
+
+# ------------------------------------------------------------------------------------------ the definition
+def _datasource(options: argparse.Namespace) -> Datasource:
+    from airflow_provider_confluence.datasource import read_datasource
+
+    datasource_id, definition = _from_file(options.datasources, options.id)
+    if options.space:
+        definition["space"] = options.space
+    for option, setting in (
+        (options.blogposts, "enable_blogposts"),
+        (options.attachments, "enable_attachments"),
+        (options.comments, "enable_comments"),
+    ):
+        if option:
+            definition[setting] = True
+    for assignment in options.set:
+        _assign(definition, assignment)
+    if not definition.get("space"):
+        raise ConfigurationError("which space? Give --space KEY, or a definition with --datasources FILE")
+    return read_datasource(datasource_id or options.id or _id_for(definition["space"]), definition)
+
+
+def _from_file(file: str | None, datasource_id: str | None) -> tuple[str | None, dict[str, Any]]:
+    """Return the chosen id and its definition as the file has it, or nothing where there is no file."""
+    from airflow_provider_confluence.datasource import read_datasources
+
+    if file is None:
+        return None, {}
+    text = common.read_text(file)
+    ids = list(read_datasources(text))
+    if datasource_id is None and len(ids) == 1:
+        datasource_id = ids[0]
+    if datasource_id not in ids:
+        asked = f"there is no datasource {datasource_id}" if datasource_id else "--id must choose a datasource"
+        raise ConfigurationError(f"{file}: {asked}; there are: {', '.join(ids) or 'none'}")
+    definition = json.loads(text)[datasource_id]
+    # What is no object is for the reader of datasources to complain of.
+    return datasource_id, dict(definition) if isinstance(definition, dict) else {}
+
+
+def _assign(definition: dict[str, Any], assignment: str) -> None:
+    from airflow_provider_confluence.datasource import LIST_SETTINGS
+
+    path, equals, text = assignment.partition("=")
+    *above, setting = path.split(".")
+    if not equals or not all((*above, setting)):
+        raise ConfigurationError(f"--set {assignment}: expected SETTING=VALUE, such as exclude_labels=draft,old")
+    value: Any
+    if path in LIST_SETTINGS and not text.startswith("["):
+        value = [part.strip() for part in text.split(",") if part.strip()]
+    else:
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+    for step in above:
+        inner = definition.get(step)
+        definition[step] = dict(inner) if isinstance(inner, dict) else {}
+        definition = definition[step]
+    definition[setting] = value
+
+
+def _id_for(space: Any) -> str:
+    first = space if isinstance(space, str) else str(space[0])
+    return "all" if first == "*" else first
+
+
+# ------------------------------------------------------------------------------------------ the run
+def sync(
+    datasource: Datasource,
+    *,
+    endpoint: str,
+    username: str | None,
+    token: str,
+    storage: Path | str,
+    deployment: str = "auto",
+    mode: str = "auto",
+    allow_mass_delete: int | None = None,
+) -> RunResult:
+    """Run a datasource once, with a progress bar on a terminal; state and the local index lie below ``storage``."""
+    from airflow_provider_confluence.confluence.client import ConnectionSettings
+
+    settings = ConnectionSettings(endpoint=endpoint, username=username, token=token, deployment=deployment)  # type: ignore[arg-type]
+    return _sync(datasource, settings, storage, mode=mode, allow_mass_delete=allow_mass_delete)
+
+
+def _sync(
+    datasource: Datasource,
+    settings: ConnectionSettings,
+    storage: Path | str,
+    *,
+    mode: str,
+    allow_mass_delete: int | None,
+) -> RunResult:
+    from airflow_provider_confluence.confluence.client import connect
+    from airflow_provider_confluence.sync.context import RunContext
+    from airflow_provider_confluence.sync.run import run_once
+    from airflow_provider_confluence.sync.storage import Storage
+
+    with _Progress() as progress:
+        run = RunContext(
+            storage=Storage(storage),
+            connect=lambda _: connect(settings),
+            make_sink=lambda d: common.sink_of(d, storage),
+            observer=progress.show,
+        )
+        return run_once(run, datasource, mode=mode, allow_mass_delete=allow_mass_delete)
+
+
+def summary_of(result: RunResult, seconds: float) -> str:
+    """Return a run's counts on one line."""
+    c = result.counts
+    failed = max(c["failed"], c["failing"])
+    return (
+        f"listed {c['listed']}, fetched {c['fetched']}, unchanged {c['unchanged']}, deleted {c['deleted']}, failed {failed}, "
+        f"requests {result.requests}, seconds {seconds:.1f}"
+    )
+
+
+class _Progress:
+    """A progress bar for a run; on a pipe it stays silent."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+        columns = (TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        console = Console(stderr=True)
+        self._bar = Progress(*columns, console=console, disable=not console.is_terminal)
+        self._tasks: dict[str, int] = {}
+        self._shards: dict[tuple[str, str], tuple[int, int]] = {}
+
+    def __enter__(self) -> _Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def show(self, event: Event) -> None:
+        """Move the bar on."""
+        numbers = event.numbers
+        if event.name == "listed":
+            self._update("list", numbers["listed"], None)
+        elif event.name == "planned":
+            self._update("list", numbers["listed"], numbers["listed"])
+            self._total = numbers["upserts"] + numbers["deletions"]
+        elif event.name in ("extracted", "indexed"):
+            self._shards[(event.name, event.where)] = (numbers["done"], numbers["of"])
+            done = sum(d for (name, _), (d, _) in self._shards.items() if name == event.name)
+            self._update("extract" if event.name == "extracted" else "index", done, self._total)
+
+    def _update(self, name: str, done: int, total: int | None) -> None:
+        from rich.progress import TaskID
+
+        if name not in self._tasks:
+            self._tasks[name] = self._bar.add_task(name, total=total)
+        self._bar.update(TaskID(self._tasks[name]), completed=done, total=total)

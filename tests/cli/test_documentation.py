@@ -1,0 +1,54 @@
+"""The page about the command line stays true: its examples run, one after the other."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from pathlib import Path
+
+from tests.cli.program import run
+
+PAGE = (Path(__file__).parents[2] / "docs" / "command-line.md").read_text(encoding="utf-8")
+EXAMPLES = [
+    line.removeprefix("$ ")
+    for block in re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
+    for line in block.splitlines()
+    if line.startswith("$ ")
+]
+# Serves until it is stopped; what it prints is tested elsewhere.
+ENDLESS = "airflow-confluence sandbox"
+# Adoption follows the purge on the page, and needs a datasource again.
+FRESH = ("airflow-confluence adopt",)
+
+
+def test_every_example_runs_and_ends_well(filled_cloud, tmp_path):
+    for key in ("OLD", "TMP"):
+        filled_cloud.model.create_space(key, key)
+    (tmp_path / "datasources.json").write_text(re.search(r"```json\n(.*?)```", PAGE, re.DOTALL)[1])
+    sync = next(line for line in EXAMPLES if "--datasources" in line and " sync " in line)
+    ran = 0
+    for example in EXAMPLES:
+        if example.startswith(ENDLESS):
+            continue
+        for line in [sync, example] if example.startswith(FRESH) else [example]:
+            line = line.replace("https://site.atlassian.net/wiki", filled_cloud.endpoint)
+            line = line.replace("you@example.com", filled_cloud.username)
+            done = run(*shlex.split(line)[1:], token=filled_cloud.token, cwd=tmp_path)
+            assert done.returncode == 0, (line, done.stderr)
+            if "--json" in line:
+                json.loads(done.stdout)
+            ran += 1
+    assert ran >= 10
+
+
+def test_the_exit_codes_of_the_page_are_those_of_the_help():
+    listed = re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)
+    assert listed == re.findall(r"^  (\d+) ", run("--help").stdout, re.MULTILINE)
+
+
+def test_every_command_shows_examples_in_its_help():
+    for command in re.findall(r"^## (\w+)$", PAGE, re.MULTILINE):
+        said = run(command, "--help").stdout
+        assert f"examples:\n  airflow-confluence {command}" in said
+        assert "--json" in said

@@ -1,0 +1,217 @@
+"""How a datasource stands, and how it is taken out."""
+
+from __future__ import annotations
+
+import json
+import pty
+import resource
+import subprocess
+
+import pytest
+
+from airflow_provider_confluence.sync.status import read_status
+from airflow_provider_confluence.sync.storage import Storage
+from tests.cli.program import PROGRAM, credentials, run
+from tests.sync.conftest import Wiki
+from tests.sync.conftest import fill as fill_wiki
+from tests.sync.histories import StopAt, Stopped
+
+
+@pytest.fixture
+def indexed(filled_cloud, tmp_path):
+    """A storage folder with a datasource docs in it."""
+    options = ["--id", "docs", "--space", "DOCS", "--blogposts", "--attachments", "--storage", tmp_path / "index"]
+    done = run("sync", *credentials(filled_cloud), *options, token=filled_cloud.token)
+    assert done.returncode == 0, done.stderr
+    return tmp_path / "index"
+
+
+def definitions(folder, **datasources):
+    file = folder.parent / "datasources.json"
+    file.write_text(json.dumps(datasources))
+    return file
+
+
+def status_of(wiki, **options):
+    (found,) = read_status(Storage(wiki.folder / "state"), **options)
+    return found
+
+
+# ---------------------------------------------------------------- status
+def test_status_shows_the_last_commit_and_what_the_index_holds(indexed):
+    done = run("status", "--storage", indexed)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[0] == "docs  docs"
+    assert "documents       attachment 1, blogpost 1, page 1" in done.stdout
+    (row,) = json.loads(run("status", "docs", "--storage", indexed, "--json").stdout)["datasources"]
+    head = json.loads((indexed / "docs" / "head.json").read_text())
+    assert (row["revision"], row["mode"], row["watermark"]) == (head["revision"], "full", head["watermark"])
+    assert row["reconciled"] == head["watermark"]
+    assert row["documents"] == {"attachment": 1, "blogpost": 1, "page": 1}
+    assert (row["pending"], row["failing"], row["withheld"], row["open_runs"]) == (0, 0, None, [])
+    assert (row["configured"], row["commands"]) == ("not told", {})
+
+
+@pytest.mark.parametrize(
+    ("definition", "configured", "purges"),
+    [
+        ({"docs": {"space": "DOCS"}}, "enabled", False),
+        ({"docs": {"space": "DOCS", "enabled": False}}, "disabled", True),
+        ({}, "removed", True),
+        ({"docs": {"spaces": "DOCS"}}, "broken", False),
+    ],
+)
+def test_status_names_the_purge_of_what_was_disabled_or_removed(indexed, definition, configured, purges):
+    file = definitions(indexed, **definition)
+    (row,) = json.loads(run("status", "--storage", indexed, "--datasources", file, "--json").stdout)["datasources"]
+    assert row["configured"] == configured
+    command = f"airflow-confluence purge docs --storage {indexed}"
+    assert row["commands"] == ({"purge": command} if purges else {})
+    assert (command in run("status", "--storage", indexed, "--datasources", file).stdout) is purges
+
+
+def test_status_shows_a_configured_datasource_that_never_ran(indexed):
+    file = definitions(indexed, docs={"space": "DOCS"}, later={"space": "OPS"})
+    rows = json.loads(run("status", "--storage", indexed, "--datasources", file, "--json").stdout)["datasources"]
+    assert [(row["datasource_id"], row["revision"] is None) for row in rows] == [("docs", False), ("later", True)]
+
+
+def test_status_makes_no_request(indexed, filled_cloud):
+    filled_cloud.requests.clear()
+    run("status", "--storage", indexed)
+    assert len(filled_cloud.requests) == 0
+
+
+def test_status_of_an_empty_folder_and_of_an_unknown_id(tmp_path):
+    nothing = run("status", "--storage", tmp_path)
+    assert (nothing.returncode, nothing.stdout) == (0, f"nothing is kept below {tmp_path}\n")
+    unknown = run("status", "docs", "--storage", tmp_path)
+    assert (unknown.returncode, unknown.stdout) == (2, "")
+    assert "nothing is kept of a datasource docs" in unknown.stderr
+
+
+def test_a_state_that_is_damaged_hides_no_other(indexed):
+    (indexed / "broken").mkdir()
+    (indexed / "broken" / "head.json").write_text('{"revis')
+    done = run("status", "--storage", indexed)
+    assert done.returncode == 1
+    assert "cannot be read" in done.stdout
+    assert "documents       attachment 1" in done.stdout
+
+
+def test_status_tells_withheld_deletions_and_how_to_consent(cloud, tmp_path):
+    wiki = fill_wiki(Wiki(cloud, tmp_path))
+    pages = [wiki.model.create_page("DOCS", f"Page {n}", "<p>x</p>") for n in range(60)]
+    wiki.run()
+    for page in pages:
+        wiki.model.trash(page)
+    revision = wiki.run().revision
+    found = status_of(wiki)
+    assert (found.withheld, found.withheld_count) == (revision, 60)
+    done = run("status", "--storage", wiki.folder / "state")
+    assert f"--allow-mass-delete {revision}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("point", "reached", "items", "receipts"),
+    [
+        ("claimed", "claimed", 0, 0),
+        ("plan_written", "planned", 6, 0),
+        ("extracted", "extracting", 6, 0),
+        ("receipt_written", "indexing", 6, 6),
+    ],
+)
+def test_status_tells_how_far_an_open_run_came(cloud, tmp_path, point, reached, items, receipts):
+    wiki = fill_wiki(Wiki(cloud, tmp_path))
+    wiki.reached = StopAt(point)
+    with pytest.raises(Stopped):
+        wiki.run()
+    (run_,) = status_of(wiki).open_runs
+    assert (run_.reached, run_.items, run_.receipts, run_.dead) == (reached, items, receipts, None)
+    wiki.reached = lambda _: None
+    wiki.run()
+    assert status_of(wiki).open_runs == ()
+
+
+def test_a_run_that_a_newer_one_overtook_is_dead(cloud, tmp_path):
+    wiki = fill_wiki(Wiki(cloud, tmp_path))
+    for _ in range(2):
+        wiki.reached = StopAt("plan_written")
+        with pytest.raises(Stopped):
+            wiki.run()
+    assert [run_.dead for run_ in status_of(wiki).open_runs] == [True, None]
+
+
+def test_failures_are_counted_and_named(cloud, tmp_path):
+    from airflow_provider_confluence.sinks.base import Answer
+    from airflow_provider_confluence.sinks.local import LocalSink, index_path
+
+    class Picky(LocalSink):
+        def write(self, items):
+            return [Answer(item.id, "rejected", "too blue") for item in items]
+
+    wiki = fill_wiki(Wiki(cloud, tmp_path))
+    wiki.make_sink = lambda d: Picky(index_path(tmp_path / "index", d.queue_name))
+    wiki.run()
+    found = status_of(wiki)
+    assert (found.failing, found.documents) == (6, {})
+    assert {failure["reason"] for failure in found.failures} == {"rejected_by_sink"}
+
+
+# ---------------------------------------------------------------- purge
+def test_purge_removes_documents_and_state_and_status_then_shows_nothing(indexed):
+    done = run("purge", "docs", "--storage", indexed, "--yes")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        "local:indexing_documents: 3 documents removed",
+        "the state of datasource docs was removed",
+    ]
+    assert run("search", "rollback", "--storage", indexed).stdout == "0 hits\n"
+    assert run("status", "--storage", indexed).stdout == f"nothing is kept below {indexed}\n"
+
+
+def test_purge_counts_as_json(indexed):
+    answer = json.loads(run("purge", "docs", "--storage", indexed, "--yes", "--json").stdout)
+    assert (list(answer["removed"].values()), answer["left"], answer["finished"]) == ([3], 0, True)
+
+
+def test_purge_refuses_what_the_configuration_enables(indexed):
+    file = definitions(indexed, docs={"space": "DOCS"})
+    done = run("purge", "docs", "--storage", indexed, "--datasources", file, "--yes")
+    assert done.returncode == 2
+    assert "is enabled" in done.stderr
+    assert run("search", "rollback", "--storage", indexed).stdout.endswith("1 hits\n")
+
+
+def test_purge_asks_nobody_when_nobody_is_there(indexed):
+    done = run("purge", "docs", "--storage", indexed, given="y\n")
+    assert done.returncode == 2
+    assert "--yes" in done.stderr
+    assert (indexed / "docs" / "head.json").exists()
+
+
+@pytest.mark.parametrize(("typed", "code"), [("n\n", 1), ("\n", 1), ("y\n", 0)])
+def test_purge_asks_on_a_terminal(indexed, typed, code):
+    ours, theirs = pty.openpty()
+    with open(ours, "wb", buffering=0) as keyboard, open(theirs, "rb", buffering=0) as terminal:
+        command = [*PROGRAM, "purge", "docs", "--storage", str(indexed)]
+        asking = subprocess.Popen(command, stdin=terminal, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        keyboard.write(typed.encode())
+        _, said = asking.communicate(timeout=60)
+    assert "3 items are known, in local:indexing_documents" in said
+    assert asking.returncode == code
+    assert (indexed / "docs" / "head.json").exists() is bool(code)
+
+
+@pytest.mark.parametrize("command", [["status"], ["status", "--json"], ["--help"]])
+def test_what_needs_no_airflow_starts_at_once(command, tmp_path):
+    options = [*command, "--storage", tmp_path] if command[0] == "status" else command
+    run(*options)  # compiles what is not compiled yet
+    seconds = []
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert run(*options).returncode == 0
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        # The processor's time: what else the machine does is not ours.
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(seconds) < 0.5
