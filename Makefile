@@ -9,13 +9,13 @@ UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 # Trust what the machine trusts: behind a company's proxy the bundled certificates alone are not enough.
 export UV_SYSTEM_CERTS ?= true
 PYTEST_ARGS ?=
-SOURCES := airflow_provider_confluence tests dags
+SOURCES := airflow_provider_confluence tests dags benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak check format lint types lock clean
+.PHONY: help install demo test soak bench-content check format lint types lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(VENV)/.installed ## make .venv and nothing else
 
@@ -40,6 +40,9 @@ HISTORIES ?= 200
 SEED ?=
 soak: install ## play HISTORIES=200 random histories against both editions; SEED=N plays known ones again
 	@$(BIN)/python -m tests.soak.run --histories $(HISTORIES) $(if $(SEED),--seed $(SEED))
+
+bench-content: install ## how fast bodies become Markdown, beside what parsing alone costs
+	@$(BIN)/python -m benchmarks.content
 
 check: format lint types test ## format, lint, types, tests: the one command before a commit
 

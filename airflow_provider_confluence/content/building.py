@@ -17,6 +17,7 @@ from airflow_provider_confluence.content.model import (
     Excerpt,
     Group,
     Heading,
+    Image,
     Include,
     Inline,
     LineBreak,
@@ -35,34 +36,34 @@ from airflow_provider_confluence.content.plain import block_text
 
 Node = Inline | Block
 
-_BLOCKS = frozenset((Paragraph, Heading, CodeBlock, Quote, Panel, Group, Excerpt, Include, List, Table, Rule))
+# The kinds of node that are blocks, and what is taken from both ends of a paragraph; readers with a way of their own need both.
+BLOCKS = frozenset((Paragraph, Heading, CodeBlock, Quote, Panel, Group, Excerpt, Include, List, Table, Rule))
+NODES = BLOCKS | {str, Styled, Code, Link, Image, Status, LineBreak}
 _SPACES = re.compile("[ \t\r\n\f\v\u00a0]+")
-_NEEDS_COLLAPSE = re.compile("[\t\r\n\f\v\u00a0\u00ad\ufeff]")
 _INVISIBLE = re.compile("[\u00ad\ufeff]")
-_EDGE = " \u200b"
+EDGE = " \u200b"
 _BREAK = LineBreak()
 
 
 def is_block(node: Node) -> bool:
     """Return whether a node is a block."""
-    return node.__class__ in _BLOCKS
+    return node.__class__ in BLOCKS
 
 
 def as_blocks(nodes: Sequence[Node], make: Callable[[tuple[Inline, ...]], Block] = Paragraph) -> list[Block]:
     """Return the nodes as blocks: each run of inlines becomes what ``make`` makes of it, unless it is blank."""
-    if (
-        len(nodes) == 1
-    ):  # the usual case, worth its own way: a paragraph of plain text, a cell or item that holds one paragraph
+    # The usual case, worth its own way: a paragraph of plain text, a cell or item that holds one paragraph.
+    if len(nodes) == 1:
         only = nodes[0]
         if isinstance(only, str):
-            text = spaced(only).strip(_EDGE)
+            text = spaced(only).strip(EDGE)
             return [make((text,))] if text else []
-        if only.__class__ in _BLOCKS:
+        if only.__class__ in BLOCKS:
             return [cast(Block, only)]
     blocks: list[Block] = []
     run: list[Inline] = []
     for node in nodes:
-        if node.__class__ in _BLOCKS:
+        if node.__class__ in BLOCKS:
             if run:
                 if inlines := collapsed(run):
                     blocks.append(make(inlines))
@@ -79,20 +80,20 @@ def wrapped(nodes: Sequence[Node], make: Callable[[tuple[Inline, ...]], Inline])
     """Put every run of inlines into an inline (a style, a link); blocks in between stay where they are."""
     if len(nodes) == 1 and isinstance(only := nodes[0], str):
         text = spaced(only)
-        return [make((text,)) if text.strip(_EDGE) else text]
+        return [make((text,)) if text.strip(EDGE) else text]
     found: list[Node] = []
     run: list[Inline] = []
 
     def close() -> None:
         inlines = collapsed(run, trim=False)
-        if all(isinstance(inline, str) and not inline.strip(_EDGE) for inline in inlines):
+        if all(isinstance(inline, str) and not inline.strip(EDGE) for inline in inlines):
             found.extend(inlines)
         else:
             found.append(make(inlines))
         run.clear()
 
     for node in nodes:
-        if node.__class__ in _BLOCKS:
+        if node.__class__ in BLOCKS:
             close()
             if isinstance(node, Paragraph):
                 node = Paragraph((make(node.inlines),))
@@ -138,7 +139,8 @@ def coded(nodes: Sequence[Node]) -> list[Node]:
 
 def spaced(text: str) -> str:
     """Return the text with white space collapsed as a browser would, no-break spaces made plain, invisible marks taken out."""
-    if "  " not in text and _NEEDS_COLLAPSE.search(text) is None:
+    # What is printable holds no other white space than the plain space: one look at C speed for nearly every text there is.
+    if text.isprintable() and "  " not in text:
         return text
     return _SPACES.sub(" ", _INVISIBLE.sub("", text))
 
@@ -148,11 +150,28 @@ def collapsed(run: Sequence[Inline], *, trim: bool = True) -> tuple[Inline, ...]
 
     :param trim: take white space and breaks from both ends, and white space from around breaks, as at the edges of a paragraph.
     """
-    if len(run) == 1 and isinstance(only := run[0], str):
-        text = spaced(only)
-        if trim:
-            text = text.strip(_EDGE)
-        return (text,) if text else ()
+    before: type | None = None
+    kept: list[Inline] = []
+    for node in run:
+        kind = node.__class__
+        if kind is str:
+            if before is str:
+                return _collapsed_slowly(run, trim)
+            node = spaced(cast(str, node))
+        elif kind is LineBreak or (kind is before and (kind is Styled or kind is Code)):
+            return _collapsed_slowly(run, trim)
+        before = kind
+        kept.append(node)
+    if trim and kept:
+        if isinstance(first := kept[0], str):
+            kept[0] = first.lstrip(EDGE)
+        if isinstance(last := kept[-1], str):
+            kept[-1] = last.rstrip(EDGE)
+    return tuple([node for node in kept if node.__class__ is not str or node])
+
+
+def _collapsed_slowly(run: Sequence[Inline], trim: bool) -> tuple[Inline, ...]:
+    """Do it where neighbours join or a line breaks; most runs have neither."""
     joined: list[Inline] = []
     same: list[Inline] = []
     # Neighbours are gathered first and joined at once: one by one would be quadratic in a long run of short pieces.
@@ -193,9 +212,9 @@ def _trimmed(nodes: list[Inline]) -> list[Inline]:
     for index, node in enumerate(nodes):
         if isinstance(node, str):
             if after_break:
-                node = node.lstrip(_EDGE)
+                node = node.lstrip(EDGE)
             if index == last or nodes[index + 1].__class__ is LineBreak:
-                node = node.rstrip(_EDGE)
+                node = node.rstrip(EDGE)
             if node:
                 kept.append(node)
                 after_break = False

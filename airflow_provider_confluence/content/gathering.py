@@ -14,6 +14,12 @@ from airflow_provider_confluence.content.model import (
 )
 from airflow_provider_confluence.content.plain import inline_text
 
+MAX_WARNINGS = 100
+"""More different warnings are summed up as ``more_warnings``: a body of made-up macros must not fill the document with them."""
+
+MAX_WARNING_CHARS = 100
+"""A warning is cut here: it may quote a name from the body."""
+
 
 class Gatherer:
     """What every reader keeps; each thing once, in the order of the text."""
@@ -40,8 +46,10 @@ class Gatherer:
             self._properties.setdefault(name, value)
 
     def warn(self, warning: str) -> None:
-        """Record a warning, once."""
-        self._warnings.setdefault(warning)
+        """Record a warning, once; it is one short line whatever a body calls its things."""
+        if warning not in self._warnings:
+            warning = " ".join(warning[:MAX_WARNING_CHARS].split())
+            self._warnings.setdefault(warning if len(self._warnings) < MAX_WARNINGS else "more_warnings")
 
     def outline(self, level: int, inlines: tuple[Inline, ...]) -> Block:
         """Return a heading, recorded in the outline."""

@@ -62,6 +62,14 @@ def parse(body: str) -> tuple[_Element, Way]:
         return _bare(body), "text"
 
 
+def parse_html(source: str) -> _Element:
+    """Return a root element that holds a piece of HTML, read as a browser would read it. Never raises."""
+    try:
+        return _lenient(source)
+    except Exception:  # noqa: BLE001 - as in parse
+        return _bare(source)
+
+
 # ------------------------------------------------------------------------------------------ strict
 def _strict(body: str, declarations: str) -> _Element:
     from lxml.etree import XMLParser, fromstring
@@ -76,6 +84,8 @@ def _entities_replaced(body: str) -> tuple[str, str]:
         raise ValueError("the body declares namespaces itself; the mended form takes them out")
     if "&" not in body:
         return body, _ROOT
+    if "<![CDATA[" not in body:
+        return _ENTITY.sub(_character, body), _ROOT
     return _outside_cdata(body, lambda text: _ENTITY.sub(_character, text) if "&" in text else text), _ROOT
 
 

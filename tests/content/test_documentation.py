@@ -9,15 +9,16 @@ from pathlib import Path
 
 from airflow_provider_confluence import content
 from airflow_provider_confluence.content import adf, markdown
-from airflow_provider_confluence.content.macros import POLICY
+from airflow_provider_confluence.content.policy import tables, with_tables
 from airflow_provider_confluence.content.storage_format import MAX_CHARS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "content.md").read_bytes().decode("utf-8")
-MACROS = PAGE.split("## What becomes of each macro")[1].split("## Bodies in ADF")[0]
 
 
-def test_every_macro_of_the_policy_table_is_on_the_page_and_no_other() -> None:
-    assert set(POLICY) == {name for name in re.findall(r"`([a-z0-9-]+)`", MACROS) if name != "properties"}
+def test_the_page_shows_the_policy_tables_as_the_converter_runs_by_them() -> None:
+    # python -m airflow_provider_confluence.content.policy docs/content.md
+    assert with_tables(PAGE) == PAGE
+    assert PAGE.count("<!-- policy: ") == len(tables())
 
 
 def test_the_example_of_the_page_runs_and_gives_what_it_says() -> None:
