@@ -39,6 +39,7 @@ Node = Inline | Block
 # The kinds of node that are blocks, and what is taken from both ends of a paragraph; readers with a way of their own need both.
 BLOCKS = frozenset((Paragraph, Heading, CodeBlock, Quote, Panel, Group, Excerpt, Include, List, Table, Rule))
 NODES = BLOCKS | {str, Styled, Code, Link, Image, Status, LineBreak}
+_JOINING = frozenset((Styled, Code))
 _SPACES = re.compile("[ \t\r\n\f\v\u00a0]+")
 _INVISIBLE = re.compile("[\u00ad\ufeff]")
 EDGE = " \u200b"
@@ -59,7 +60,13 @@ def as_blocks(nodes: Sequence[Node], make: Callable[[tuple[Inline, ...]], Block]
             text = spaced(only).strip(EDGE)
             return [make((text,))] if text else []
         if only.__class__ in BLOCKS:
-            return [cast(Block, only)]
+            return [only]  # type: ignore[list-item]
+    for node in nodes:
+        if node.__class__ in BLOCKS:
+            break
+    else:  # the other usual case: a paragraph of text and marks
+        inlines = collapsed(nodes)  # type: ignore[arg-type]
+        return [make(inlines)] if inlines else []
     blocks: list[Block] = []
     run: list[Inline] = []
     for node in nodes:
@@ -68,9 +75,9 @@ def as_blocks(nodes: Sequence[Node], make: Callable[[tuple[Inline, ...]], Block]
                 if inlines := collapsed(run):
                     blocks.append(make(inlines))
                 run = []
-            blocks.append(cast(Block, node))
+            blocks.append(node)  # type: ignore[arg-type]
         elif run or not (isinstance(node, str) and node.isspace()):  # most text between blocks is a line feed
-            run.append(cast(Inline, node))
+            run.append(node)  # type: ignore[arg-type]
     if run and (inlines := collapsed(run)):
         blocks.append(make(inlines))
     return blocks
@@ -157,8 +164,11 @@ def collapsed(run: Sequence[Inline], *, trim: bool = True) -> tuple[Inline, ...]
         if kind is str:
             if before is str:
                 return _collapsed_slowly(run, trim)
-            node = spaced(cast(str, node))
-        elif kind is LineBreak or (kind is before and (kind is Styled or kind is Code)):
+            if "  " in node or not node.isprintable():  # type: ignore[operator,union-attr]
+                node = spaced(node)  # type: ignore[arg-type]
+                if not node:
+                    continue
+        elif kind is LineBreak or (kind is before and kind in _JOINING):
             return _collapsed_slowly(run, trim)
         before = kind
         kept.append(node)
@@ -167,7 +177,11 @@ def collapsed(run: Sequence[Inline], *, trim: bool = True) -> tuple[Inline, ...]
             kept[0] = first.lstrip(EDGE)
         if isinstance(last := kept[-1], str):
             kept[-1] = last.rstrip(EDGE)
-    return tuple([node for node in kept if node.__class__ is not str or node])
+        if not kept[-1]:
+            kept.pop()
+        if kept and not kept[0]:
+            del kept[0]
+    return tuple(kept)
 
 
 def _collapsed_slowly(run: Sequence[Inline], trim: bool) -> tuple[Inline, ...]:

@@ -51,6 +51,7 @@ from airflow_provider_confluence.content.tables import (
     MAX_ROW_SPAN,
     SpanningCell,
     grid,
+    headed,
     header_rows,
     span,
 )
@@ -191,7 +192,7 @@ def _list(reader: Reader, element: _Element, found: list[Node]) -> None:
     text = element.text
     if text and not text.isspace():
         add_stray(items, [text])
-    for child in element:
+    for child in element[:]:
         if child.tag == "li" or _tag(child) == "li":
             if blocks := reader.blocks(child):
                 items.append(ListItem(blocks))
@@ -231,18 +232,21 @@ _SECTIONS = frozenset(("thead", "tbody", "tfoot"))
 
 
 def _table(reader: Reader, element: _Element, found: list[Node]) -> None:
-    rows: list[list[SpanningCell]] = []
+    rows: list[list[Cell]] = []
+    spans: list[list[tuple[int, int]]] = []
     stray: list[Node] = []
     captions: list[Node] = []
 
     def sections(parent: _Element) -> None:
         if text := parent.text:
             stray.append(text)
-        for child in parent:
+        for child in parent[:]:
             tag = _tag(child)
             if tag == "tr":
-                if row := _row(reader, child, stray):
+                row, spanning = _row(reader, child, stray)
+                if row:
                     rows.append(row)
+                    spans.append(spanning)
             elif tag in _SECTIONS and parent is element:
                 sections(child)
             elif tag == "caption":
@@ -255,33 +259,38 @@ def _table(reader: Reader, element: _Element, found: list[Node]) -> None:
     sections(element)
     if stray:
         found.extend(as_blocks(stray))
-    if any(spanning.cell.blocks for row in rows for spanning in row):
-        found.append(Table(grid(rows), header_rows(rows), inlines_of(captions) if captions else ()))
-    else:
+    if not any(cell.blocks for row in rows for cell in row):
         found.extend(as_blocks(captions))
+        return
+    caption = inlines_of(captions) if captions else ()
+    if reader.spans:
+        spread = [
+            [SpanningCell(cell, *span) for cell, span in zip(*row, strict=True)]
+            for row in zip(rows, spans, strict=True)
+        ]
+        found.append(Table(grid(spread), header_rows(spread), caption))
+    else:
+        found.append(Table(tuple(map(tuple, rows)), headed(rows), caption))
 
 
-def _row(reader: Reader, element: _Element, stray: list[Node]) -> list[SpanningCell]:
-    found: list[SpanningCell] = []
+def _row(reader: Reader, element: _Element, stray: list[Node]) -> tuple[list[Cell], list[tuple[int, int]]]:
+    cells: list[Cell] = []
+    spans: list[tuple[int, int]] = []
     if text := element.text:
         stray.append(text)
-    spans = reader.spans
-    for child in element:
+    for child in element[:]:
         tag = child.tag
         if tag != "td" and tag != "th":
             tag = _tag(child)
         if tag == "td" or tag == "th":
-            cell = Cell(reader.blocks(child), tag == "th")
-            if spans:
-                columns, rows = span(child.get("colspan"), MAX_COLUMN_SPAN), span(child.get("rowspan"), MAX_ROW_SPAN)
-                found.append(SpanningCell(cell, columns, rows))
-            else:
-                found.append(SpanningCell(cell))
+            cells.append(Cell(reader.blocks(child), tag == "th"))
+            if reader.spans:
+                spans.append((span(child.get("colspan"), MAX_COLUMN_SPAN), span(child.get("rowspan"), MAX_ROW_SPAN)))
         else:
             stray.extend(_handled(reader, child))
         if text := child.tail:
             stray.append(text)
-    return found
+    return cells, spans
 
 
 # ------------------------------------------------------------------------------------------ links, pictures
@@ -314,12 +323,16 @@ def _link(reader: Reader, element: _Element, found: list[Node]) -> None:
 
 def _add_link(reference: Reference, nodes: list[Node], found: list[Node], *, bare: bool) -> None:
     """Add a link around what is in it, or a bare one where nothing is: its text is then what it leads to."""
+    if not nodes:
+        if bare:
+            found.append(Link(reference))
+        return
     if len(nodes) == 1 and isinstance(only := nodes[0], str):
         text = spaced(only)
         if text.strip(EDGE):
             found.append(Link(reference, (text,)))
             return
-    linked = wrapped(nodes, lambda inlines: Link(reference, inlines)) if nodes else []
+    linked = wrapped(nodes, lambda inlines: Link(reference, inlines))
     if not bare or any(isinstance(node, Link) or is_block(node) for node in linked):
         found.extend(linked)
     else:

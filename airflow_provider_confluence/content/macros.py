@@ -407,8 +407,8 @@ MACROS: tuple[MacroRow, ...] = (
              "display-footnotes cfm-footnotes footnotes loremipsum", "nothing: it says nothing of its own", _nothing),
     MacroRow("attachments blog-posts blogpost-list change-history children content-by-user content-report-table contentbylabel "
              "contributors contributors-summary decisionreport detailssummary gadget gallery global-reports labels listlabels navmap "
-             "pagetree popular-labels recently-updated recently-updated-dashboard related-labels space-attachments space-details spaces spaceslist "
-             "task-report tasks-report-macro ui-children userlister",
+             "pagetree popular-labels recently-updated recently-updated-dashboard related-labels space-attachments space-details spaces "
+             "spaceslist task-report tasks-report-macro ui-children userlister",
              "nothing: it lists what is written elsewhere, and only the server can; with the warning `not_rendered=<name>`", _listing),
     MacroRow("html-include style script", "nothing, with the warning `dropped_macro=<name>`", _refused),
 )  # fmt: skip

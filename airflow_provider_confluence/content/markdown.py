@@ -7,11 +7,12 @@ person "unknown user", and never an id. A page with many references is cheap: ea
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Literal
 
+from airflow_provider_confluence.content.assembling import assembled, edges, raised
 from airflow_provider_confluence.content.escaping import (
+    LINE_STARTERS,
     anchored,
     code_span,
     destination,
@@ -35,6 +36,7 @@ from airflow_provider_confluence.content.model import (
     Include,
     IncludeReference,
     Inline,
+    LineBreak,
     Link,
     List,
     PageReference,
@@ -58,15 +60,17 @@ from airflow_provider_confluence.documents import Link as DocumentLink
 _MARKS = {"strong": "**", "em": "*", "s": "~~"}
 # A link that runs a script, or carries a whole picture within itself, is no link for a reader.
 _UNSAFE = re.compile(r"\s*(?:javascript|vbscript|data):", re.IGNORECASE)
-_EXPONENT = re.compile(r"[+-−–]?\d+(?:[.,]\d+)?\Z")
-# After these a label or a name stands apart; after an opening bracket or an @ it does not.
-_ENDS = (":", ",", ";", ".", "!", "?", ")")
-_EXPRESSION = re.compile(r"\w+(?:[-+/−]\w+)+\Z")
 _EMPTY_LINES = re.compile(r"(?:  \n){2,}")
+_AUTOLINK = re.compile(r"[a-z][a-z0-9+.-]+://[^\s<>\\`]+\Z")
+_CLOSING_SIGNS = re.compile(r"(?:(?<=\s)|\A)(#+)\Z")
 _MAX_INCLUDES = 3
+_NO_STYLES: frozenset[str] = frozenset()
+_STRONG_EM = frozenset(("strong", "em"))
+_LINK = frozenset(("link",))
 _NOTHING = Resolved()
 
 Where = Literal["block", "cell", "label"]
+_BREAKS: Mapping[Where, str] = {"block": "  \n", "cell": "<br>", "label": " "}
 
 
 def write(content: Content, resolve: Resolve | None = None) -> str:
@@ -148,8 +152,10 @@ class _Writer:
 
     def url(self, reference: Reference) -> str:
         url = self.known(reference).url or (reference.url if isinstance(reference, UrlReference) else "")
-        if not url or _UNSAFE.match(url):
+        if not url or (url[:4] != "http" and _UNSAFE.match(url)):
             return ""
+        if isinstance(reference, UrlReference):
+            return url
         target = reference.target if isinstance(reference, IncludeReference) else reference
         anchor = target.anchor if isinstance(target, (PageReference, BlogpostReference, ContentReference)) else None
         return anchored(url, anchor)
@@ -163,13 +169,15 @@ class _Writer:
         before: Block | None = None
         marker = 0
         for block in blocks:
-            if isinstance(block, List):
+            if block.__class__ is Paragraph:  # first, because most blocks are
+                text = self._paragraph(block)
+            elif isinstance(block, List):
                 # Two lists in a row would run together; the other marker keeps them apart.
                 same = isinstance(before, List) and before.ordered == block.ordered
                 marker = 1 - marker if same else 0
                 text = self._list(block, marker)
             else:
-                text = self._block(block)
+                text = _BLOCKS[block.__class__](self, block)
             if not text:
                 continue
             if parts:
@@ -177,38 +185,45 @@ class _Writer:
                 parts.append("\n" if follows else "\n\n")
             parts.append(text)
             before = block
-        return "".join(parts)
+        return parts[0] if len(parts) == 1 else "".join(parts)
 
-    def _block(self, block: Block) -> str:
-        if isinstance(block, Paragraph):  # first, because most blocks are
-            text = self.inlines(block.inlines)
-            return escaped_line_starts(_EMPTY_LINES.sub("\n\n", text) if "\n" in text else text)
-        if isinstance(block, Heading):
-            text = self.inlines(block.inlines, "label").strip()
-            text = re.sub(r"(?:(?<=\s)|\A)(#+)\Z", r"\\\1", text)
-            return f"{'#' * block.level} {text}" if text else ""
-        if isinstance(block, CodeBlock):
-            fence = fence_for(block.text)
-            title = f"**{escaped(block.title)}**\n\n" if block.title else ""
-            return f"{title}{fence}{block.language}\n{block.text}\n{fence}"
-        if isinstance(block, Quote):
-            return _prefixed(self.blocks(block.blocks), "> ")
-        if isinstance(block, Panel):
-            head = _panel_head(block)
-            body = self.blocks(block.blocks)
-            return _prefixed("\n\n".join(part for part in (f"**{escaped(head)}**" if head else "", body) if part), "> ")
-        if isinstance(block, Group):
-            body = self.blocks(block.blocks)
-            return "\n\n".join(part for part in (f"**{escaped(block.title)}**" if block.title else "", body) if part)
-        if isinstance(block, Excerpt):
-            return self.blocks(block.blocks)
-        if isinstance(block, Include):
-            return self._include(block)
-        if isinstance(block, Table):
-            return self._table(block)
-        if isinstance(block, Rule):
-            return "---"
-        return self._list(block, 0)
+    def _paragraph(self, block: Paragraph) -> str:
+        text = self._line(block.inlines, "block")
+        if "\n" in text:
+            return escaped_line_starts(_EMPTY_LINES.sub("\n\n", text))
+        return escaped_line_starts(text) if text[:1] in LINE_STARTERS else text
+
+    def _heading(self, block: Heading) -> str:
+        text = self._line(block.inlines, "label").strip()
+        if text[-1:] == "#":
+            text = _CLOSING_SIGNS.sub(r"\\\1", text)
+        return f"{'#' * block.level} {text}" if text else ""
+
+    def _code_block(self, block: CodeBlock) -> str:
+        fence = fence_for(block.text)
+        title = f"**{escaped(block.title)}**\n\n" if block.title else ""
+        return f"{title}{fence}{block.language}\n{block.text}\n{fence}"
+
+    def _quote(self, block: Quote) -> str:
+        return _prefixed(self.blocks(block.blocks), "> ")
+
+    def _panel(self, block: Panel) -> str:
+        return _prefixed(self._titled(_panel_head(block), block.blocks), "> ")
+
+    def _group(self, block: Group) -> str:
+        return self._titled(block.title, block.blocks)
+
+    def _titled(self, title: str, blocks: Sequence[Block]) -> str:
+        body = self.blocks(blocks)
+        if not title:
+            return body
+        return f"**{escaped(title)}**\n\n{body}" if body else f"**{escaped(title)}**"
+
+    def _excerpt(self, block: Excerpt) -> str:
+        return self.blocks(block.blocks)
+
+    def _rule(self, _block: Rule) -> str:
+        return "---"
 
     def _include(self, block: Include) -> str:
         known = self.known(block.reference)
@@ -220,40 +235,50 @@ class _Writer:
             included = excerpt.blocks if excerpt is not None else ()
         return _Writer(self._resolve, self._includes + 1).blocks(included)
 
-    def _list(self, block: List, marker: int) -> str:
+    def _list(self, block: List, marker: int = 0) -> str:
         lines: list[str] = []
         number = block.start
+        bullet = "-*"[marker] + " "
         for item in block.items:
-            blocks = [inner for inner in item.blocks if not isinstance(inner, Rule)]
-            text = self._joined(blocks, tight=True)
-            bullet = f"{number}{'.)'[marker]} " if block.ordered else f"{'-*'[marker]} "
-            number += 1
+            if block.ordered:
+                bullet = f"{number}{'.)'[marker]} "
+                number += 1
+            blocks = item.blocks
+            if len(blocks) == 1 and blocks[0].__class__ is Paragraph:
+                text = self._paragraph(blocks[0])
+            else:
+                text = self._joined([inner for inner in blocks if inner.__class__ is not Rule], tight=True)
             if not text:
                 continue
-            indent = " " * len(bullet)
-            if item.checked is not None:
-                bullet += "[x] " if item.checked else "[ ] "
-            first, _, rest = text.partition("\n")
-            lines.append(bullet + first + ("\n" + _prefixed(rest, indent) if rest else ""))
+            head = bullet if item.checked is None else bullet + ("[x] " if item.checked else "[ ] ")
+            if "\n" in text:
+                first, _, rest = text.partition("\n")
+                text = f"{first}\n{_prefixed(rest, ' ' * len(bullet))}"
+            lines.append(head + text)
         return "\n".join(lines)
 
     # -------------------------------------------------------------------------------------- tables
     def _table(self, table: Table) -> str:
-        width = max(len(row) for row in table.rows)
-        caption = self.inlines(table.caption)
+        width = max(map(len, table.rows))
+        caption = self.inlines(table.caption) if table.caption else ""
         if width == 1 and len(table.rows) == 1:
             # A table of one field is a box somebody drew, not a table.
             return "\n\n".join(part for part in (caption, self.blocks(table.rows[0][0].blocks)) if part)
-        rows = [[self._cell(cell.blocks) for cell in row] for row in table.rows]
+        rows = [[self._cell(cell.blocks) if cell.blocks else "" for cell in row] for row in table.rows]
         if table.header_rows == 0:
             rows.insert(0, [])
         rows[0] = rows[0] + [""] * (width - len(rows[0]))
-        lines = [_table_line(row) for row in rows]
+        lines = ["| " + " | ".join(row) + " |" for row in rows]
         lines.insert(1, "| " + " | ".join(["---"] * width) + " |")
-        return "\n\n".join(part for part in (escaped_line_starts(caption), "\n".join(lines)) if part)
+        text = "\n".join(lines)
+        return f"{escaped_line_starts(caption)}\n\n{text}" if caption else text
 
     def _cell(self, blocks: Sequence[Block]) -> str:
-        return "<br>".join(self._cell_lines(blocks)).replace("|", "\\|")
+        if len(blocks) == 1 and isinstance(only := blocks[0], Paragraph):
+            text = self._line(only.inlines, "cell")
+        else:
+            text = "<br>".join(self._cell_lines(blocks))
+        return text.replace("|", "\\|") if "|" in text else text
 
     def _cell_lines(self, blocks: Sequence[Block]) -> list[str]:
         lines: list[str] = []
@@ -263,9 +288,9 @@ class _Writer:
 
     def _cell_block(self, block: Block) -> list[str]:
         if isinstance(block, Paragraph):
-            return [self.inlines(block.inlines, "cell")]
+            return [self._line(block.inlines, "cell")]
         if isinstance(block, Heading):
-            return [self.inlines((Styled("strong", block.inlines),), "cell")]
+            return [self._line((Styled("strong", block.inlines),), "cell")]
         if isinstance(block, CodeBlock):
             title = [f"**{escaped(block.title)}**"] if block.title else []
             return title + [code_span(line) for line in block.text.split("\n") if line.strip()]
@@ -288,74 +313,96 @@ class _Writer:
                 " / ".join(text for cell in row if (text := " ".join(self._cell_lines(cell.blocks))))
                 for row in block.rows
             )
-            return [self.inlines(block.caption, "cell"), *rows]
+            return [self._line(block.caption, "cell"), *rows]
         if isinstance(block, Include):
             return self._include(block).split("\n")
         return []
 
     # -------------------------------------------------------------------------------------- inlines
-    def inlines(self, inlines: Sequence[Inline], where: Where = "block", within: frozenset[str] = frozenset()) -> str:
-        """Return a run of inlines.
+    def inlines(self, inlines: Sequence[Inline]) -> str:
+        """Return a run of inlines as lines of their own."""
+        return self._line(inlines, "block")
 
-        :param where: ``cell`` and ``label`` (a heading) are one line; elsewhere a break is one.
-        :param within: the styles around it, and ``link`` within a link, which may not nest.
-        """
-        return self._run(inlines, where, within).strip(" ")
+    def _line(self, inlines: Sequence[Inline], where: Where) -> str:
+        """Return a run of inlines. ``cell`` and ``label`` (a heading) are one line; elsewhere a break is one."""
+        if len(inlines) == 1 and isinstance(only := inlines[0], str):
+            return escaped(only).strip(" ")
+        return self._run(inlines, where, _NO_STYLES).strip(" ")
 
     def _run(self, inlines: Sequence[Inline], where: Where, within: frozenset[str]) -> str:
-        if len(inlines) == 1 and inlines[0].__class__ is str:
-            return escaped(str(inlines[0]), followed=bool(within), in_label="link" in within)
+        """Return a run of inlines.
+
+        :param within: the styles around it, and ``link`` within a link, which may not nest.
+        """
+        in_label = "link" in within
+        if len(inlines) == 1 and isinstance(only := inlines[0], str):
+            return escaped(only, followed=bool(within), in_label=in_label)
         pieces: list[tuple[str, str, bool]] = []
-        last = len(inlines) - 1
-        for index, inline in enumerate(inlines):
-            piece = self._piece(inline, where, within, followed=index < last or bool(within))
-            if piece[0]:
-                pieces.append(piece)
-        return _assembled(pieces)
+        left = len(inlines)
+        for inline in inlines:
+            left -= 1
+            if isinstance(inline, str):
+                text = escaped(inline, followed=left > 0 or bool(within), in_label=in_label)
+                if text:
+                    pieces.append((text, "", False))
+            else:
+                piece = _INLINES[inline.__class__](self, inline, where, within)
+                if piece[0]:
+                    pieces.append(piece)
+        return assembled(pieces)
 
-    def _piece(self, inline: Inline, where: Where, within: frozenset[str], *, followed: bool) -> tuple[str, str, bool]:
-        """Return the text, the mark to put around it, and whether it is a word of its own."""
-        if isinstance(inline, str):
-            return escaped(inline, followed=followed, in_label="link" in within), "", False
-        if isinstance(inline, Styled):
-            only = inline.children[0] if len(inline.children) == 1 else None
-            if isinstance(only, Styled) and not within and {inline.kind, only.kind} == {"strong", "em"}:
-                return self._run(only.children, where, within | {"strong", "em"}), "***", False
-            mark = "" if inline.kind in within else _MARKS.get(inline.kind, "")
-            inner = self._run(inline.children, where, within | {inline.kind})
-            return (_raised(inner) if inline.kind == "sup" else inner), mark, False
-        if isinstance(inline, Code):
-            return code_span(inline.text), "", False
-        if isinstance(inline, Link):
-            return self._link(inline, where, within), "", not inline.children
-        if isinstance(inline, Status):
-            return escaped(inline.title), "" if "strong" in within else "**", True
-        if isinstance(inline, Image):
-            return self._image(inline, where, within), "", True
-        return {"block": "  \n", "cell": "<br>", "label": " "}[where], "", False
+    # Each gives the text, the mark to put around it, and whether it is a word of its own.
+    def _styled(self, inline: Styled, where: Where, within: frozenset[str]) -> tuple[str, str, bool]:
+        kind = inline.kind
+        children = inline.children
+        only = children[0] if len(children) == 1 else None
+        if isinstance(only, str):
+            inner = escaped(only, followed=True, in_label="link" in within)
+        elif isinstance(only, Styled) and not within and {kind, only.kind} == {"strong", "em"}:
+            return self._run(only.children, where, _STRONG_EM), "***", False
+        else:
+            inner = self._run(children, where, within | {kind})
+        mark = "" if kind in within else _MARKS.get(kind, "")
+        return (raised(inner) if kind == "sup" else inner), mark, False
 
-    def _link(self, link: Link, where: Where, within: frozenset[str]) -> str:
+    def _code(self, inline: Code, _where: Where, _within: frozenset[str]) -> tuple[str, str, bool]:
+        return code_span(inline.text), "", False
+
+    def _status(self, inline: Status, _where: Where, within: frozenset[str]) -> tuple[str, str, bool]:
+        return escaped(inline.title), "" if "strong" in within else "**", True
+
+    def _break(self, _inline: LineBreak, where: Where, _within: frozenset[str]) -> tuple[str, str, bool]:
+        return _BREAKS[where], "", False
+
+    def _link(self, link: Link, where: Where, within: frozenset[str]) -> tuple[str, str, bool]:
+        return self._link_text(link, where, within), "", not link.children
+
+    def _link_text(self, link: Link, where: Where, within: frozenset[str]) -> str:
         reference = link.reference
-        known = self.known(reference)
-        url = self.url(reference)
-        plain = inline_text(link.children)
+        children = link.children
+        known = _NOTHING if self._resolve is None else self.known(reference)
         if "link" in within:
-            if link.children:
-                return self._run(link.children, where, within)
+            if children:
+                return self._run(children, where, within)
             return escaped(known.text or default_text(reference), in_label=True)
-        bare = isinstance(reference, UrlReference) and (not link.children or plain == reference.url)
-        if bare and not known.text and url and re.fullmatch(r"[a-z][a-z0-9+.-]+://[^\s<>\\`]+", url):
+        url = self.url(reference)
+        bare = isinstance(reference, UrlReference) and (not children or inline_text(children) == reference.url)
+        if bare and not known.text and url and _AUTOLINK.match(url):
             return f"<{url}>"
-        inside = within | ({"link"} if url else frozenset())
-        if link.children and not (bare and known.text):
-            text = self._run(link.children, where, inside)
+        if children and not (bare and known.text):
+            text = self._run(children, where, (within | _LINK) if url else within)
         else:
             target = reference.target if isinstance(reference, IncludeReference) else reference
             text = escaped(known.text or default_text(target), followed=True, in_label=bool(url))
-        if not url or not text.strip():
+        if not url or not text or text.isspace():
             return text
-        lead, text, trail = _edges(text)
-        return f"{lead}[{text}]({destination(url)}){trail}"
+        if text[0] in " \n" or text[-1] in " \n":
+            lead, text, trail = edges(text)
+            return f"{lead}[{text}]({destination(url)}){trail}"
+        return f"[{text}]({destination(url)})"
+
+    def _picture(self, image: Image, where: Where, within: frozenset[str]) -> tuple[str, str, bool]:
+        return self._image(image, where, within), "", True
 
     def _image(self, image: Image, where: Where, within: frozenset[str]) -> str:
         reference = image.reference
@@ -371,8 +418,30 @@ class _Writer:
         if not image.caption:
             return written
         caption = self._run((Styled("em", image.caption),), where, within)
-        separator = {"block": "  \n", "cell": "<br>", "label": " "}[where]
-        return separator.join(part for part in (written, caption) if part)
+        return _BREAKS[where].join(part for part in (written, caption) if part)
+
+
+_BLOCKS: Mapping[type, Callable[[_Writer, Any], str]] = {
+    Paragraph: _Writer._paragraph,
+    Heading: _Writer._heading,
+    CodeBlock: _Writer._code_block,
+    Quote: _Writer._quote,
+    Panel: _Writer._panel,
+    Group: _Writer._group,
+    Excerpt: _Writer._excerpt,
+    Include: _Writer._include,
+    List: _Writer._list,
+    Table: _Writer._table,
+    Rule: _Writer._rule,
+}
+_INLINES: Mapping[type, Callable[[_Writer, Any, Where, frozenset[str]], tuple[str, str, bool]]] = {
+    Styled: _Writer._styled,
+    Code: _Writer._code,
+    Link: _Writer._link,
+    Image: _Writer._picture,
+    Status: _Writer._status,
+    LineBreak: _Writer._break,
+}
 
 
 def _may_interrupt(block: List) -> bool:
@@ -390,76 +459,5 @@ def _prefixed(text: str, prefix: str) -> str:
     return "\n".join(prefix + line if line else bare for line in text.split("\n")) if text else ""
 
 
-def _table_line(row: Sequence[str]) -> str:
-    return "| " + " | ".join(row) + " |"
-
-
 def _quoted(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("<", "\\<").replace("&", "\\&")
-
-
-def _raised(text: str) -> str:
-    """Return a superscript: 10^6 must not become 106, while 1st and Foo™ read well without a sign."""
-    bare = text.strip()
-    if _EXPONENT.match(bare) or (len(bare) == 1 and bare.isalnum()):
-        return "^" + text
-    return f"^({bare})" if _EXPRESSION.match(bare) else text
-
-
-def _edges(text: str) -> tuple[str, str, str]:
-    """Return leading white space, the rest, trailing white space."""
-    rest = text.lstrip(" \n")
-    kept = rest.rstrip(" \n")
-    trail = rest[len(kept) :]
-    # A mark will stand where the space was, and a lone backslash would take it for text.
-    if trail and (len(kept) - len(kept.rstrip("\\"))) % 2:
-        kept += "\\"
-    return text[: len(text) - len(rest)], kept, trail
-
-
-def _assembled(pieces: Sequence[tuple[str, str, bool]]) -> str:
-    """Join the pieces; a mark that Markdown would not read as one where it stands is left out, for a stray star is worse."""
-    out: list[str] = []
-    before = ""
-    for index, (text, mark, own_word) in enumerate(pieces):
-        after = pieces[index + 1][0][:1] if index + 1 < len(pieces) else ""
-        if own_word:
-            text = (" " if before.isalnum() or before in _ENDS else "") + text + (" " if after.isalnum() else "")
-        if mark:
-            lead, text, trail = _edges(text)
-            left = lead[-1:] or before
-            right = trail[:1] or (after if not _begins_marked(pieces, index + 1) else "*")
-            if text and _flanks(left, text[0]) and _flanks(right, text[-1]):
-                text = f"{lead}{mark}{text}{mark}{trail}"
-            else:
-                text = lead + text + trail
-        if before in ("", " ", "\n") and text[:1] == " ":
-            text = text.lstrip(" ") if before != "" or not out else text
-            if text.startswith("\n"):
-                text = "  " + text
-        if text:
-            # What only meets here must not read as a link or a picture.
-            if before == "]" and text[0] == "(":
-                text = "\\" + text
-            elif before == "!" and text[0] == "[":
-                out[-1] = out[-1][:-1] + "\\!"
-            out.append(text)
-            before = text[-1]
-    return "".join(out)
-
-
-def _begins_marked(pieces: Sequence[tuple[str, str, bool]], index: int) -> bool:
-    return index < len(pieces) and bool(pieces[index][1]) and not pieces[index][0].startswith((" ", "\n"))
-
-
-def _flanks(outside: str, inside: str) -> bool:
-    """Return whether a mark between these characters opens or closes, by CommonMark's rule of flanking runs."""
-    if inside.isspace() or inside in "*_~" or outside in ("*", "_", "~"):
-        return False
-    if not _is_punctuation(inside):
-        return True
-    return outside == "" or outside.isspace() or _is_punctuation(outside)
-
-
-def _is_punctuation(character: str) -> bool:
-    return unicodedata.category(character)[0] in "PS"

@@ -2,6 +2,7 @@
 
 Both readers (storage format, ADF) give the same :class:`Content`; :mod:`.markdown` writes it. Nothing here knows a title,
 URL or name that the body does not hold: those are looked up in bulk and handed to the writer as a ``resolve`` function.
+Nobody changes a node: type checkers see that to it.
 Text is a plain ``str``, with white space collapsed as a browser would; only :class:`CodeBlock` keeps its text to the character.
 """
 
@@ -9,7 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from dataclasses import dataclass as _node
+else:
+
+    def _node(*, frozen: bool, slots: bool) -> Any:
+        """Make a dataclass that only type checkers hold to be frozen: a page has hundreds of nodes, and a frozen one costs thrice."""
+        return dataclass(slots=slots, unsafe_hash=frozen)
 
 
 # ------------------------------------------------------------------------------------------ what a body refers to
@@ -146,7 +155,7 @@ Resolve = Callable[[Reference], Resolved | None]
 StyleKind = Literal["strong", "em", "u", "s", "sub", "sup"]
 
 
-@dataclass(frozen=True, slots=True)
+@_node(frozen=True, slots=True)
 class Styled:
     """Text with one typographic style."""
 
@@ -154,14 +163,14 @@ class Styled:
     children: tuple[Inline, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@_node(frozen=True, slots=True)
 class Code:
     """Code within a sentence."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@_node(frozen=True, slots=True)
 class Link:
     """A reference in a sentence. Without children, its text is the target's title, file name or display name."""
 
@@ -169,7 +178,7 @@ class Link:
     children: tuple[Inline, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@_node(frozen=True, slots=True)
 class Image:
     """A picture. ``alt`` and ``title`` are what the author wrote, empty where nothing."""
 
@@ -179,14 +188,14 @@ class Image:
     caption: tuple[Inline, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@_node(frozen=True, slots=True)
 class Status:
     """A coloured label such as DONE; always a word of its own."""
 
     title: str
 
 
-@dataclass(frozen=True, slots=True)
+@_node(frozen=True, slots=True)
 class LineBreak:
     """A forced new line."""
 
@@ -195,14 +204,14 @@ Inline = str | Styled | Code | Link | Image | Status | LineBreak
 
 
 # ------------------------------------------------------------------------------------------ blocks
-@dataclass(frozen=True, slots=True)
+@_node(frozen=True, slots=True)
 class Paragraph:
     """A run of text."""
 
     inlines: tuple[Inline, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@_node(frozen=True, slots=True)
 class Heading:
     """A heading, level 1 to 6."""
 
@@ -210,7 +219,7 @@ class Heading:
     inlines: tuple[Inline, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@_node(frozen=True, slots=True)
 class CodeBlock:
     """Text to be kept to the character; ``language`` and ``title`` are empty where nobody gave them."""
 
@@ -219,7 +228,7 @@ class CodeBlock:
     title: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@_node(frozen=True, slots=True)
 class Quote:
     """Quoted blocks."""
 
@@ -229,7 +238,7 @@ class Quote:
 PANEL_KINDS = ("info", "note", "tip", "warning", "error", "success")
 
 
-@dataclass(frozen=True, slots=True)
+@_node(frozen=True, slots=True)
 class Panel:
     """A box set apart: one of :data:`PANEL_KINDS`, or ``panel`` for one without a meaning."""
 
@@ -238,7 +247,7 @@ class Panel:
     blocks: tuple[Block, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@_node(frozen=True, slots=True)
 class Group:
     """Blocks that belong together under a title (an expand, a tab)."""
 
@@ -246,7 +255,7 @@ class Group:
     blocks: tuple[Block, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@_node(frozen=True, slots=True)
 class Excerpt:
     """The part that other pages may show; ``hidden`` ones are not shown on the page itself, yet are part of its text."""
 
@@ -255,14 +264,14 @@ class Excerpt:
     blocks: tuple[Block, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@_node(frozen=True, slots=True)
 class Include:
     """The place where another page's text is shown."""
 
     reference: IncludeReference
 
 
-@dataclass(frozen=True, slots=True)
+@_node(frozen=True, slots=True)
 class ListItem:
     """One item; ``checked`` is ``None`` where it is no task."""
 
@@ -270,7 +279,7 @@ class ListItem:
     checked: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@_node(frozen=True, slots=True)
 class List:
     """A bulleted or numbered list; ``start`` counts only where it is numbered."""
 
@@ -279,7 +288,7 @@ class List:
     start: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@_node(frozen=True, slots=True)
 class Cell:
     """One field of a table's grid."""
 
@@ -287,7 +296,7 @@ class Cell:
     header: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@_node(frozen=True, slots=True)
 class Table:
     """A grid: a cell that spans several fields fills the first and leaves the others empty. Rows may end early.
 
@@ -299,7 +308,7 @@ class Table:
     caption: tuple[Inline, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@_node(frozen=True, slots=True)
 class Rule:
     """A horizontal line."""
 

@@ -84,9 +84,13 @@ def _entities_replaced(body: str) -> tuple[str, str]:
         raise ValueError("the body declares namespaces itself; the mended form takes them out")
     if "&" not in body:
         return body, _ROOT
-    if "<![CDATA[" not in body:
-        return _ENTITY.sub(_character, body), _ROOT
-    return _outside_cdata(body, lambda text: _ENTITY.sub(_character, text) if "&" in text else text), _ROOT
+    return _outside_cdata(body, _named) if "<![CDATA[" in body else _named(body), _ROOT
+
+
+def _named(text: str) -> str:
+    if "&nbsp;" in text:  # by far the commonest
+        text = text.replace("&nbsp;", "\u00a0")
+    return _ENTITY.sub(_character, text) if "&" in text else text
 
 
 def _mended(body: str) -> tuple[str, str]:

@@ -85,6 +85,8 @@ def reference_text(reference: Reference, resolve: Resolve | None = None) -> str:
 
 def inline_text(inlines: Iterable[Inline], resolve: Resolve | None = None) -> str:
     """Return the words of a run of inlines, without any markup."""
+    if isinstance(inlines, tuple) and len(inlines) == 1 and isinstance(inlines[0], str):
+        return " ".join(inlines[0].split())
     parts: list[str] = []
     for inline in inlines:
         if isinstance(inline, str):

@@ -32,9 +32,9 @@ def read_reference(element: _Element, anchor: str | None = None) -> Reference | 
 
 def find_reference(element: _Element, anchor: str | None = None) -> Reference | None:
     """Return what the first child that is a ``ri:`` element names."""
-    for child in element:
-        found = read_reference(child, anchor)
-        if found is not None:
+    for child in element[:]:
+        reader = _READERS.get(child.tag)
+        if reader is not None and (found := reader(child, anchor)) is not None:
             return found
     return None
 
@@ -91,7 +91,7 @@ def _shortcut(element: _Element, _anchor: str | None) -> Reference | None:
     return ShortcutReference(key or "", parameter) if parameter else None
 
 
-_READERS: Mapping[str, Callable[[_Element, str | None], Reference | None]] = {
+_READERS: Mapping[object, Callable[[_Element, str | None], Reference | None]] = {
     "{ri}page": _page,
     "{ri}blog-post": _blogpost,
     "{ri}content-entity": _content,

@@ -36,7 +36,7 @@ class StorageMacro:
 
     def parameter_element(self, name: str) -> _Element | None:
         """Return the parameter itself, which may hold a ``ri:`` element."""
-        for child in self.element:
+        for child in self.element[:]:
             if child.tag in _PARAMETERS and child.get("{ac}name", "") == name:
                 return child
         return None
@@ -57,7 +57,7 @@ class StorageMacro:
         found: list[Node] = []
         if (text := self.element.text) and not text.isspace():
             found.append(text)
-        for child in self.element:
+        for child in self.element[:]:
             if child.tag not in _PARAMETERS and child.tag != _PLAIN:
                 found.extend(walker.nodes(child))
             if (text := child.tail) and not text.isspace():
@@ -67,7 +67,7 @@ class StorageMacro:
     def plain(self) -> str:
         """Return the plain-text body to the character; empty where there is none."""
         text = ""
-        for child in self.element:
+        for child in self.element[:]:
             if child.tag == _PLAIN:
                 text += "".join(child.itertext("*")) if len(child) else child.text or ""
         return text

@@ -62,9 +62,14 @@ def grid(rows: Sequence[Sequence[SpanningCell]]) -> tuple[tuple[Cell, ...], ...]
 
 def header_rows(rows: Sequence[Sequence[SpanningCell]]) -> int:
     """Return how many rows at the top hold nothing but header cells; a table is never all headers, save of one row."""
+    return headed([[spanning.cell for spanning in row] for row in rows])
+
+
+def headed(rows: Sequence[Sequence[Cell]]) -> int:
+    """Return the same of rows whose cells span nothing."""
     count = 0
     for row in rows:
-        if not row or not all(spanning.cell.header for spanning in row):
+        if not row or not all(cell.header for cell in row):
             break
         count += 1
     return count if count < len(rows) else min(count, 1)
