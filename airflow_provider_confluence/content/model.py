@@ -331,7 +331,7 @@ class Content:
 
     ``references`` has each reference once, in the order of the text. ``properties`` are page properties (the details macro): name to
     blocks, because a value may mention people; :func:`.markdown.properties` turns them into text. ``warnings`` are short and countable,
-    each once: ``parser=fallback``, ``unknown_macro=chart2``, ``dropped_macro=html``, ``unknown_node=paperclip``, ``too_deep``,
+    each once: ``parser=fallback``, ``unknown_macro=chart2``, ``dropped_macro=style``, ``unknown_node=paperclip``, ``too_deep``,
     ``cut=20000000``.
     """
 

@@ -109,7 +109,7 @@ def test_page_properties_and_excerpts_are_found() -> None:
         (text("x", {"type": "sparkle"}), "unknown_mark=sparkle"),
         (macro("strange", paragraph(text("x"))), "unknown_macro=strange"),
         (node("extension", extensionKey="ari/1/static/chart", extensionType="x"), "unknown_macro=chart"),
-        (macro("html", __bodyContent="<b>x</b>"), "dropped_macro=html"),
+        (macro("style", __bodyContent="<b>x</b>"), "dropped_macro=style"),
         (node("syncBlock", resourceId="r"), "unread_node=syncBlock"),
         ({"content": []}, "unknown_node=untyped"),
     ],
