@@ -7,7 +7,7 @@ from airflow_provider_confluence.documents import SCHEMA_VERSION
 from airflow_provider_confluence.sync.manifest import digest
 
 # Raised by one whenever the same body would give another document: every item is then made anew, and workers that are older stop.
-CONVERTER = 1
+CONVERTER = 2
 
 
 def recipe_of(datasource: Datasource) -> str:
