@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,9 @@ def add(commands: common.Commands) -> None:
     parser.add_argument(
         "--allow-mass-delete", type=int, metavar="REVISION", help="consent to the deletions that run REVISION withheld"
     )
+    parser.add_argument(
+        "--content-ids", nargs="+", default=(), metavar="ID", help="look at these items alone, and extract them again"
+    )
     parser.set_defaults(command=_run)
 
 
@@ -63,7 +67,12 @@ def _run(options: argparse.Namespace) -> int:
     datasource = _datasource(options)
     started = time.monotonic()
     result = _sync(
-        datasource, settings, options.storage, mode=options.mode, allow_mass_delete=options.allow_mass_delete
+        datasource,
+        settings,
+        options.storage,
+        mode=options.mode,
+        allow_mass_delete=options.allow_mass_delete,
+        content_ids=options.content_ids,
     )
     seconds = time.monotonic() - started
     if options.json:
@@ -173,6 +182,7 @@ def _sync(
     *,
     mode: str,
     allow_mass_delete: int | None,
+    content_ids: Sequence[str] = (),
 ) -> RunResult:
     from airflow_provider_confluence.confluence.client import connect
     from airflow_provider_confluence.sync.context import RunContext
@@ -186,7 +196,7 @@ def _sync(
             make_sink=lambda d: common.sink_of(d, storage),
             observer=progress.show,
         )
-        return run_once(run, datasource, mode=mode, allow_mass_delete=allow_mass_delete)
+        return run_once(run, datasource, mode=mode, allow_mass_delete=allow_mass_delete, content_ids=content_ids)
 
 
 def summary_of(result: RunResult, seconds: float) -> str:

@@ -149,6 +149,9 @@ class ConfluenceClient(Protocol):
         In bulk, but for comments on Cloud: 1 request a footer comment, 2 any other.
         """
 
+    def look_up_attachments(self, content_ids: Sequence[str]) -> dict[str, Entry]:
+        """Return attachments by id, whatever their status; an id that is absent or invisible has no answer. Up to 1 request an id."""
+
     def fetch_bodies(
         self, type_: Literal["page", "blogpost"], content_ids: Sequence[str]
     ) -> Iterator[Fetched | Failure]:

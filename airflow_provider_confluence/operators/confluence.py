@@ -124,8 +124,9 @@ class ConfluenceListChangesOperator(_ConfluenceOperator):
 
     :param datasource_id: the datasource, read from the Variable when the task runs. Not templated.
     :param datasource: instead, the datasource itself, as the Variable would hold it: for DAG authors. Give ``datasource_id`` with it.
-    :param mode: ``auto``, ``full`` or ``reconcile`` (templated).
+    :param mode: ``auto``, ``full``, ``reconcile``, ``changes`` or ``verify`` (templated).
     :param allow_mass_delete: the revision whose withheld deletions may go ahead; empty for none (templated).
+    :param content_ids: ids of the only items to look at, as a list or as one text with spaces between; empty for all (templated).
     :param confluence_conn_id: a connection in place of the datasource's own (templated).
     :param variable: the Variable of the datasources.
     :param connector_variable: the Variable of their defaults.
@@ -133,7 +134,7 @@ class ConfluenceListChangesOperator(_ConfluenceOperator):
     :param problem: a sentence to fail with at once: what the DAG factory found wrong and no task can see.
     """
 
-    template_fields: Sequence[str] = ("mode", "allow_mass_delete", "confluence_conn_id")
+    template_fields: Sequence[str] = ("mode", "allow_mass_delete", "content_ids", "confluence_conn_id")
     time_limit = timedelta(hours=1)
 
     def __init__(
@@ -143,6 +144,7 @@ class ConfluenceListChangesOperator(_ConfluenceOperator):
         datasource: Mapping[str, Any] | None = None,
         mode: str = "auto",
         allow_mass_delete: int | str | None = None,
+        content_ids: Sequence[str] | str | None = None,
         confluence_conn_id: str | None = None,
         variable: str = DATASOURCES_VARIABLE,
         connector_variable: str = CONNECTOR_VARIABLE,
@@ -155,6 +157,7 @@ class ConfluenceListChangesOperator(_ConfluenceOperator):
         self.datasource = datasource
         self.mode = mode
         self.allow_mass_delete = allow_mass_delete
+        self.content_ids = content_ids
         self.confluence_conn_id = confluence_conn_id
         self.variable = variable
         self.connector_variable = connector_variable
@@ -171,7 +174,9 @@ class ConfluenceListChangesOperator(_ConfluenceOperator):
         run = self._run_context(context, patience_seconds=self.patience_seconds)
         ti = context["ti"]
         try:
-            plan = list_changes(run, datasource, mode=self.mode, allow_mass_delete=self._consent())
+            plan = list_changes(
+                run, datasource, mode=self.mode, allow_mass_delete=self._consent(), content_ids=self._targets()
+            )
         except SupersededError as error:
             # The commit runs whatever happens here, and must tell this from a failure.
             ti.xcom_push(SUPERSEDED_KEY, {"newer": error.newer, "message": str(error)})
@@ -188,6 +193,10 @@ class ConfluenceListChangesOperator(_ConfluenceOperator):
             self.datasource_id, self.datasource, variable=self.variable, connector_variable=self.connector_variable
         )
         return replace(found, conn_id=self.confluence_conn_id) if self.confluence_conn_id else found
+
+    def _targets(self) -> list[str]:
+        given = self.content_ids or ()
+        return given.split() if isinstance(given, str) else [str(content_id) for content_id in given]
 
     def _consent(self) -> int | None:
         from airflow_provider_confluence.errors import ConfigurationError

@@ -7,7 +7,7 @@ for what vanished, and writes the plan. Nothing is written to the sink here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +24,7 @@ from airflow_provider_confluence.sync.recipe import CONVERTER, recipe_of, target
 from airflow_provider_confluence.sync.removals import RemovalFinder
 from airflow_provider_confluence.sync.scope import Judged, Scope, Spaces, check_roots, find_spaces
 from airflow_provider_confluence.sync.surroundings import fill_labels
+from airflow_provider_confluence.sync.targets import concerned, look_up_targets, read_content_ids
 from airflow_provider_confluence.sync.upserts import find_upserts, surrounded
 from airflow_provider_confluence.sync.vanished import Guarded
 from airflow_provider_confluence.sync.whole_listing import list_everything
@@ -44,7 +45,12 @@ class PlanReference:
 
 
 def list_changes(
-    run: RunContext, datasource: Datasource, *, mode: str = "auto", allow_mass_delete: int | None = None
+    run: RunContext,
+    datasource: Datasource,
+    *,
+    mode: str = "auto",
+    allow_mass_delete: int | None = None,
+    content_ids: Iterable[str] = (),
 ) -> PlanReference:
     """Write a plan of what to do and return where it is.
 
@@ -56,14 +62,22 @@ def list_changes(
         changes are looked at; a run that this does not suit becomes a reconcile), ``verify`` (what the sink holds is compared as well), or
         ``auto``.
     :param allow_mass_delete: the revision whose withheld deletions may go ahead.
+    :param content_ids: makes it a targeted run: these items alone are looked up by id, and extracted again or removed; no other item, no
+        watermark and no time of a comparison is touched. It costs 3 requests, what
+        :func:`~airflow_provider_confluence.sync.targets.look_up_targets` asks, and for each page 1 a level of the tree above it.
+    :raises ConfigurationError: for a mode or ids that cannot be, and for a targeted run before the first commit or after a change of
+        settings, which only a look at everything can follow.
     :raises SpaceNotFoundError: when a configured space cannot be seen; nothing is deleted then.
     :raises OwnershipError: when the state belongs to another site.
     """
     if mode not in MODES:
         raise ConfigurationError(f"mode {mode!r} is not known; choose one of {', '.join(MODES)}")
+    targets = read_content_ids(content_ids)
+    if targets and mode != "auto":
+        raise ConfigurationError(f"mode {mode} looks at more than content_ids; give one of the two")
     client = run.connect(datasource)
     try:
-        return _Listing(run, client, datasource, mode, allow_mass_delete).plan()
+        return _Listing(run, client, datasource, mode, allow_mass_delete, targets).plan()
     finally:
         client.close()
 
@@ -78,6 +92,7 @@ class _Listing:
         datasource: Datasource,
         mode: str,
         allow_mass_delete: int | None,
+        targets: tuple[str, ...],
     ) -> None:
         self.run = run
         self.client = client
@@ -89,6 +104,7 @@ class _Listing:
         # Asked for by name: without a commit to start from, auto is full too, but what dead runs brought need not be brought again.
         self.again = mode == "full"
         self.consent = allow_mass_delete
+        self.targets = frozenset(targets)
         self.notes: list[str] = []
         self.incomplete: set[tuple[str, str]] = set()
         self.unsure = False
@@ -101,12 +117,14 @@ class _Listing:
         head = journal.read_head()
         # Before the claim, which would stop a run that is at work.
         self._check_head(head)
+        self._check_targets(head)
         self._consented(head)
         revision = journal.claim(int(identity.server_time.timestamp() * 1000))
         run.reached("claimed")
         # And once more, because that run may have committed in the meantime.
         head = journal.read_head()
         self._check_head(head)
+        self._check_targets(head)
         consented = self._consented(head)
         known = load_known(journal, head, before=revision, recipe=self.recipe, target=self.target)
         for dead in known.plans:
@@ -125,8 +143,13 @@ class _Listing:
             guarded = Guarded([], [], ())
         else:
             guarded = self._remove(judged, known, head, identity, consented)
+        if self.targets:
+            # What holds a target was looked up as well, to be judged and to surround it; it is none itself.
+            for content_id in entries.keys() - self.targets:
+                del entries[content_id]
         account = identity.account_id
-        if head is not None and head.account != account and (guarded.withheld or self.incomplete or self.unsure):
+        partial = bool(guarded.withheld or self.incomplete or self.unsure or self.targets)
+        if head is not None and head.account != account and partial:
             account = head.account  # until consent is given, or nothing asks for it, the new account stays another one
         for content_id, labels in fill_labels(self.client, entries.values()).items():
             entries[content_id] = replace(entries[content_id], labels=labels)
@@ -135,7 +158,7 @@ class _Listing:
         self.scope.seen.update(entries)
         surroundings.prepare()
         anew = self._anew(head)
-        upserts, unchanged = find_upserts(entries, known, surroundings, again=self.again, anew=anew)
+        upserts, unchanged = find_upserts(entries, known, surroundings, again=self.again, anew=anew, asked=self.targets)
         taken = upserts[: self.datasource.max_items_per_run]
         rest = [replace(known.records.get(i.content_id) or i.record(), pending=True) for i in upserts[len(taken) :]]
         deletions = [PlanItem("delete", r.content_id, r.type, "gone") for r in guarded.deletions]
@@ -166,7 +189,7 @@ class _Listing:
             generation=head.generation if head else None,
             absorbed=tuple(dead.revision for dead in known.plans),
             from_scratch=head is None,
-            watermark=rfc3339(identity.server_time),
+            watermark=head.watermark if head is not None and self.targets else rfc3339(identity.server_time),
             recipe=self.recipe,
             converter=CONVERTER,
             target=self.target,
@@ -178,7 +201,7 @@ class _Listing:
             listed_all=not self.incomplete and not self.unsure,
             withheld=len(guarded.withheld),
             awaiting=self._awaiting(head, revision, {record.content_id for record in guarded.withheld}),
-            reconciled=self._reconciled(head, identity),
+            reconciled=self._reconciled(head, known, identity),
             requests=self.client.requests_made,
         )
         journal.fence(revision)
@@ -214,6 +237,20 @@ class _Listing:
                 f"{self.journal.storage.where(self.journal.folder)}"
             )
 
+    def _check_targets(self, head: Head | None) -> None:
+        """Refuse a targeted run where the next one has more to do than it may: it would take that for done."""
+        if not self.targets:
+            return
+        why = None
+        if head is None:
+            why = "has no committed run yet"
+        elif Datasource.from_json(head.datasource).scope != self.datasource.scope or self._anew(head):
+            why = "has other settings, or another converter, than at its last commit"
+        if why is not None:
+            raise ConfigurationError(
+                f"datasource {self.datasource.id} {why}, so a run over content_ids alone cannot do; run once without"
+            )
+
     def _consented(self, head: Head | None) -> set[str]:
         if self.consent is None:
             return set()
@@ -225,7 +262,7 @@ class _Listing:
     def _awaiting(self, head: Head | None, revision: int, withheld: set[str]) -> int | None:
         """Return the revision by which consent is given: the one that was named already, where it was named for all of these."""
         if not withheld:
-            return None
+            return head.withheld if head is not None and self.targets else None
         if head is not None and head.withheld is not None and withheld <= self.journal.find_withheld(head.withheld):
             return head.withheld
         return revision
@@ -235,8 +272,11 @@ class _Listing:
         before += [dead.target for dead in known.plans]
         return tuple(dict.fromkeys(target for target in before if target != self.target))
 
-    def _reconciled(self, head: Head | None, identity: Identity) -> Mapping[str, Any]:
+    def _reconciled(self, head: Head | None, known: Known, identity: Identity) -> Mapping[str, Any]:
         """Return when everything was last listed to the end, in which spaces, and for how many requests: by that the next run chooses."""
+        if self.targets and head is not None:
+            # What dead runs left is taken over, and no other run would ask for the look at everything that it calls for.
+            return {**head.reconciled, "at": ""} if known.plans else head.reconciled
         if self.mode != "changes" and not self.incomplete and not self.unsure:
             spaces = {space.id: space.key for space in self.spaces.values()}
             return {"at": rfc3339(identity.server_time), "requests": self.client.requests_made, "spaces": spaces}
@@ -275,7 +315,9 @@ class _Listing:
 
     # ---------------------------------------------------------------- listing
     def _choose(self, head: Head | None, known: Known, identity: Identity) -> str:
-        """Return what this run does: full, reconcile, verify or changes."""
+        """Return what this run does: full, reconcile, verify, changes or targeted."""
+        if self.targets:
+            return "targeted"
         if head is None:
             return "verify" if self.mode == "verify" else "full"
         if self.mode not in ("auto", "changes"):
@@ -305,10 +347,19 @@ class _Listing:
                 self.notes.append(f"the listing by last change cannot be trusted ({doubt}), so everything was listed")
             self.mode = "reconcile"  # only there is anything removed
             self.scope = Scope(self.client, self.datasource, self.spaces)
+        if self.targets:
+            targeted = look_up_targets(
+                self.client, self.datasource, self.scope, self.spaces, known.records, sorted(self.targets)
+            )
+            self.notes += targeted.notes
+            return self._settled(targeted.judged, known)
         listed = list_everything(self.run, self.client, self.datasource, self.spaces, known.records)
         self.incomplete = listed.incomplete
         self.notes += listed.notes
-        judged = self.scope.judge(listed.entries)
+        return self._settled(self.scope.judge(listed.entries), known)
+
+    def _settled(self, judged: Judged, known: Known) -> Judged:
+        """Return what was judged, and note what could not be."""
         # A page that was never in scope, and whose way up ends before the top, is no page below a root.
         open_ = [
             i
@@ -339,7 +390,12 @@ class _Listing:
             incomplete=self.incomplete,
         )
         removals = finder.find(
-            judged, known.records, identity, last_account=head.account if head else None, consented=consented
+            judged,
+            known.records,
+            identity,
+            among=concerned(self.targets, judged, known.records) if self.targets else None,
+            last_account=head.account if head else None,
+            consented=consented,
         )
         judged.within.update(removals.found)
         if removals.unsure:

@@ -59,11 +59,14 @@ class RemovalFinder:
         known: Mapping[str, Record],
         identity: Identity,
         *,
+        among: Iterable[Record] | None = None,
         last_account: str | None,
         consented: set[str],
     ) -> Removals:
         """Return what is to be removed. Cost in requests: what :func:`confirm` asks, and 1 where anything is gone.
 
+        :param known: every record, the measure of what is larger than usual.
+        :param among: the records that the look has something to say on; ``None`` is all of them.
         :param last_account: who read at the last commit; where another account reads now, every deletion needs consent.
         :param consented: ids whose deletion somebody consented to.
         :raises CredentialsError: where Confluence took us for another account meanwhile.
@@ -76,7 +79,7 @@ class RemovalFinder:
             if any(self._scope.would_admit(datasource, entry) for datasource in self._before)
         }
         dropped, missing, outside = [], [], []
-        for record in known.values():
+        for record in known.values() if among is None else among:
             if record.content_id in entries:
                 continue
             if record.type and record.type not in self._datasource.content_types:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from airflow_provider_confluence.documents import Entry
@@ -11,23 +11,42 @@ from airflow_provider_confluence.sync.known import Known
 from airflow_provider_confluence.sync.surroundings import Surroundings, context_hash
 
 # What is planned first when a run cannot take everything: what readers would miss most.
-_ORDER = {"new": 0, "changed": 0, "context": 1, "moved": 0, "failed": 2, "pending": 2, "full": 3, "recipe": 3}
+_ORDER = {
+    "new": 0,
+    "changed": 0,
+    "moved": 0,
+    "asked": 0,
+    "context": 1,
+    "failed": 2,
+    "pending": 2,
+    "full": 3,
+    "recipe": 3,
+}
 
 
 def find_upserts(
-    entries: Mapping[str, Entry], known: Known, surroundings: Surroundings, *, again: bool, anew: bool
+    entries: Mapping[str, Entry],
+    known: Known,
+    surroundings: Surroundings,
+    *,
+    again: bool,
+    anew: bool,
+    asked: Collection[str] = (),
 ) -> tuple[list[PlanItem], int]:
     """Return what must be written, the most urgent first, and how many items are as the index has them. No requests.
 
     The items lack their surroundings, see :func:`surrounded`.
 
     :param again: write everything, whatever is known of it.
+    :param asked: ids of what must be written all the same.
     :param anew: the recipe or the sink is another one, so everything that no dead run wrote for it must be written.
     """
     upserts: list[PlanItem] = []
     unchanged = 0
     for entry in entries.values():
         why = _why(entry, context_hash(entry, surroundings.of(entry)), known, again=again, anew=anew)
+        if why is None and entry.content_id in asked:
+            why = "asked"
         if why is None:
             unchanged += 1
             continue

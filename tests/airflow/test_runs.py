@@ -203,6 +203,13 @@ def test_withheld_deletions_make_a_run_red_until_the_named_revision_is_consented
 
 
 # ------------------------------------------------------------------------------------------ modes and waits
+def test_a_run_over_content_ids_extracts_these_items_again_and_no_others(on_cloud: Deployment) -> None:
+    assert on_cloud.run().state == "success"
+    run = on_cloud.run(content_ids=[on_cloud.model.find("Page 1"), on_cloud.model.find("Page 2")])
+    assert run.state == "success"
+    assert (run.xcom("commit")["mode"], run.xcom("list_changes", "counts")["planned_asked"]) == ("targeted", 2)
+
+
 def test_mode_full_extracts_everything_again(deploy: Deployment) -> None:
     deploy.run()
     run = deploy.run(mode="full")

@@ -33,6 +33,15 @@ def test_blogposts_and_attachments_are_indexed_when_asked_for(filled, tmp_path):
     assert again.stdout.startswith("listed 3, fetched 0, unchanged 3,")
 
 
+def test_items_that_are_named_are_looked_at_alone(filled, tmp_path):
+    page = filled.model.find("Rollback")
+    options = [*credentials(filled), "--space", "DOCS", "--storage", tmp_path]
+    run("sync", *options, token=filled.token)
+    done = run("sync", *options, "--content-ids", page, "999999", token=filled.token)
+    assert (done.returncode, done.stdout.partition(", unchanged")[0]) == (0, "listed 1, fetched 1")
+    assert "note: Confluence shows this account nothing with the id 999999" in done.stderr
+
+
 def test_the_token_is_taken_from_the_environment_alone(filled, tmp_path):
     done = run("sync", *credentials(filled), "--space", "DOCS", "--storage", tmp_path)
     assert done.returncode == 2
