@@ -64,6 +64,7 @@ _EMPTY_LINES = re.compile(r"(?:  \n){2,}")
 _AUTOLINK = re.compile(r"[a-z][a-z0-9+.-]+://[^\s<>\\`]+\Z")
 _CLOSING_SIGNS = re.compile(r"(?:(?<=\s)|\A)(#+)\Z")
 _MAX_INCLUDES = 3
+_MAX_INCLUDED_CHARS = 2_000_000
 _NO_STYLES: frozenset[str] = frozenset()
 _STRONG_EM = frozenset(("strong", "em"))
 _LINK = frozenset(("link",))
@@ -134,10 +135,12 @@ def _linked(blocks: Iterable[Block]) -> Iterator[tuple[Reference, str]]:
 
 
 class _Writer:
-    def __init__(self, resolve: Resolve | None, includes: int = 0) -> None:
+    def __init__(self, resolve: Resolve | None, includes: int = 0, room: list[int] | None = None) -> None:
         self._resolve = resolve
         self._known: dict[Reference, Resolved] = {}
         self._includes = includes
+        # Characters that may still be included, shared by all levels: pages that show pages many times over would grow without end.
+        self._room = [_MAX_INCLUDED_CHARS] if room is None else room
 
     # -------------------------------------------------------------------------------------- references
     def known(self, reference: Reference) -> Resolved:
@@ -227,13 +230,15 @@ class _Writer:
 
     def _include(self, block: Include) -> str:
         known = self.known(block.reference)
-        if known.content is None or self._includes >= _MAX_INCLUDES:
+        if known.content is None or self._includes >= _MAX_INCLUDES or self._room[0] <= 0:
             return escaped_line_starts(self.inlines((Link(block.reference),)))
         included: Sequence[Block] = known.content.blocks
         if block.reference.excerpt is not None:
             excerpt = find_excerpt(known.content, block.reference.excerpt)
             included = excerpt.blocks if excerpt is not None else ()
-        return _Writer(self._resolve, self._includes + 1).blocks(included)
+        text = _Writer(known.resolve or self._resolve, self._includes + 1, self._room).blocks(included)
+        self._room[0] -= len(text) + 1
+        return text
 
     def _list(self, block: List, marker: int = 0) -> str:
         lines: list[str] = []

@@ -139,13 +139,14 @@ class Resolved:
     """What a look-up knows about a reference: any of its title, absolute URL, content id.
 
     For an :class:`IncludeReference`, ``content`` is the target's own content, written in place of the link; leave it ``None`` where the
-    reader of the including page may not see the target.
+    reader of the including page may not see the target. ``resolve`` answers for the references in it.
     """
 
     text: str | None = None
     url: str | None = None
     content_id: str | None = None
     content: Content | None = None
+    resolve: Resolve | None = None
 
 
 Resolve = Callable[[Reference], Resolved | None]

@@ -8,18 +8,20 @@ from typing import Any
 
 from airflow_provider_confluence.datasource import Datasource
 from airflow_provider_confluence.documents import Ancestor, Document, Entry, Link, Space, document_id
+from airflow_provider_confluence.sync.manifest import Edge
 from airflow_provider_confluence.sync.surroundings import named
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What the converter made of a body."""
+    """What the converter made of a body. ``includes`` are the pages whose text went into it."""
 
     content: str = ""
     summary: str = ""
     links: tuple[Link, ...] = ()
     properties: Mapping[str, str] | None = None
     warnings: tuple[str, ...] = ()
+    includes: tuple[Edge, ...] = ()
 
 
 def assemble(

@@ -16,7 +16,9 @@ from airflow_provider_confluence.documents import Document, Entry, Failure, Tomb
 from airflow_provider_confluence.errors import ConfluenceProviderError
 from airflow_provider_confluence.sync.assemble import Text, assemble
 from airflow_provider_confluence.sync.context import Event, RunContext
+from airflow_provider_confluence.sync.includes import Titles
 from airflow_provider_confluence.sync.journal import Journal, Plan, PlanItem
+from airflow_provider_confluence.sync.known import reload_known
 from airflow_provider_confluence.sync.manifest import Record
 from airflow_provider_confluence.sync.references import References
 from airflow_provider_confluence.sync.storage import LinesWriter
@@ -91,7 +93,7 @@ class _Extraction:
         self.plan = plan
         self.shard = shard
         self.client = client
-        self.references = References(client)
+        self.references = References(client, self._titles)
         self.fetched = self.failed = self.gone = self.staged_before = self.done = 0
 
     def work(self) -> ExtractCounts:
@@ -175,10 +177,10 @@ class _Extraction:
             self._add(batch, {"op": "upsert", "id": item.content_id, "gone": True})
 
     def _convert(self, waiting: list[tuple[PlanItem, _Batch, Fetched, Any]]) -> None:
-        self.references.look_up([(fetched, content) for _, _, fetched, content in waiting])
+        self.references.look_up([(fetched, content, i.surroundings["space"]) for i, _, fetched, content in waiting])
         for item, batch, fetched, content in waiting:
             try:
-                text = self.references.text(fetched, content, item.surroundings["space"]["key"])
+                text = self.references.text(fetched, content, item.surroundings["space"])
             except ConfluenceProviderError:
                 raise
             except Exception as error:  # noqa: BLE001 - one page that breaks the converter must not stop the others
@@ -191,6 +193,19 @@ class _Extraction:
                 self._add_failure(batch, item, failure)
                 continue
             self._add_document(batch, item, fetched, text)
+
+    def _titles(self) -> Titles:
+        """Return what the titles of pages meant when this run listed."""
+        records = reload_known(self.journal, self.plan).records
+        entries: list[Entry] = []
+        for shard in range(len(self.plan.shards)):
+            for item in self.journal.items(self.plan, shard):
+                if item.op == "delete":
+                    records.pop(item.content_id, None)
+                elif item.entry is not None and item.type == "page":
+                    entries.append(item.entry)
+        rest = (record for record in self.journal.rest(self.plan) if record.content_id not in records)
+        return Titles([*records.values(), *rest], entries)
 
     # ---------------------------------------------------------------- lines of a batch
     def _add_document(self, batch: _Batch, item: PlanItem, fetched: Fetched, text: Text) -> None:
@@ -207,6 +222,7 @@ class _Extraction:
             title=entry.title,
             context=context_hash(entry, surroundings),
             revision=self.plan.revision,
+            includes=text.includes,
         )
         self.fetched += 1
         self._add(

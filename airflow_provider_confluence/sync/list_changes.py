@@ -17,6 +17,7 @@ from airflow_provider_confluence.documents import instant, rfc3339
 from airflow_provider_confluence.errors import ConfigurationError, OwnershipError, RetryLaterError, UpgradeNeededError
 from airflow_provider_confluence.sinks.base import Owner
 from airflow_provider_confluence.sync.context import Event, RunContext
+from airflow_provider_confluence.sync.includes import titles_now
 from airflow_provider_confluence.sync.journal import Head, Journal, Plan, PlanItem
 from airflow_provider_confluence.sync.known import Known, doubt_inventory, load_known
 from airflow_provider_confluence.sync.newest_first import DoubtError, list_newest
@@ -158,7 +159,10 @@ class _Listing:
         self.scope.seen.update(entries)
         surroundings.prepare()
         anew = self._anew(head)
-        upserts, unchanged = find_upserts(entries, known, surroundings, again=self.again, anew=anew, asked=self.targets)
+        titles = titles_now(known.records, entries, (record.content_id for record in guarded.deletions))
+        upserts, unchanged = find_upserts(
+            entries, known, surroundings, titles=titles, again=self.again, anew=anew, asked=self.targets
+        )
         taken = upserts[: self.datasource.max_items_per_run]
         rest = [replace(known.records.get(i.content_id) or i.record(), pending=True) for i in upserts[len(taken) :]]
         deletions = [PlanItem("delete", r.content_id, r.type, "gone") for r in guarded.deletions]

@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from airflow_provider_confluence.errors import StorageError, UpgradeNeededError
 from airflow_provider_confluence.sync.storage import Storage
@@ -28,6 +28,14 @@ class Standing:
     since: int
 
 
+class Edge(NamedTuple):
+    """A page that an item shows: by which name, which page that was (``""`` for none), at which version (0: it could not be read)."""
+
+    name: str
+    content_id: str
+    version: int
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """One item as the index holds it, or as it is to be brought there.
@@ -35,6 +43,7 @@ class Record:
     ``version`` is Confluence's version that was indexed. ``context`` stands for everything in the document but its body (see
     :func:`~airflow_provider_confluence.sync.surroundings.context_hash`). ``revision`` is the run that wrote it; 0 where none is known to
     have. ``pending`` asks for another try, whatever the listing says. ``type`` is ``""`` where only the id is known.
+    ``includes`` are the pages that the document shows.
     """
 
     content_id: str
@@ -47,6 +56,7 @@ class Record:
     revision: int = 0
     pending: bool = False
     failure: Standing | None = None
+    includes: tuple[Edge, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as plain JSON, short, without what is at its default."""
@@ -56,6 +66,8 @@ class Record:
                 value[name] = getattr(self, name)
         if self.failure is not None:
             value["failure"] = [self.failure.reason, self.failure.message, self.failure.attempts, self.failure.since]
+        if self.includes:
+            value["includes"] = [list(edge) for edge in self.includes]
         return value
 
     @classmethod
@@ -65,6 +77,8 @@ class Record:
         content_id = given.pop("id")
         if "failure" in given:
             given["failure"] = Standing(*given["failure"])
+        if "includes" in given:
+            given["includes"] = tuple(Edge(*edge) for edge in given["includes"])
         return cls(content_id=content_id, **given)
 
 

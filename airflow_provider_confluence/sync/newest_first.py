@@ -15,6 +15,7 @@ from airflow_provider_confluence.datasource import Datasource
 from airflow_provider_confluence.documents import CONTAINED_TYPES, Entry, Space, instant, rfc3339
 from airflow_provider_confluence.sync.contained import inside
 from airflow_provider_confluence.sync.context import Event, RunContext
+from airflow_provider_confluence.sync.includes import shows_other_text, titles_now
 from airflow_provider_confluence.sync.manifest import Record
 from airflow_provider_confluence.sync.whole_listing import Listed
 
@@ -38,7 +39,8 @@ def list_newest(
     """Return what changed since the watermark, and what is pending or failed, as it is now.
 
     Cost in requests: for each type, for every 100 spaces, 1 and 1 more for each further page down to the first where nothing is new;
-    ⌈pending / 250⌉; 1 for each page or blog post whose attachments are pending; on Cloud 1 or 2 for each comment that is.
+    ⌈pending / 250⌉ and ⌈items that show a page that changed / 250⌉; 1 for each page or blog post whose attachments are pending; on Cloud
+    1 or 2 for each comment that is.
 
     :raises DoubtError: when rows do not come in the order of their last change, or the paging is odd.
     """
@@ -86,6 +88,7 @@ class _QuickLook:
                     raise DoubtError(listing.doubt)
         self._add_contained(contained)
         self._add_unfinished()
+        self._add_includers()
         self.run.observer(Event("listed", self.datasource.id, {"listed": self.seen}, "the latest changes"))
         return Listed(self.entries)
 
@@ -145,6 +148,16 @@ class _QuickLook:
                     self.entries[entry.content_id] = inside(entry, container)
         found = self.client.look_up("comment", comments).values()
         self._add_contained(entry for entry in found if entry.status == "current")
+
+    def _add_includers(self) -> None:
+        """Add what shows the text of a page that changed, or that has only now the title that was looked for."""
+        titles = titles_now(self.known, self.entries)
+        versions = {entry.content_id: entry.version for entry in self.entries.values()}
+        by_type: dict[str, list[str]] = defaultdict(list)
+        for record in self.known.values():
+            if record.content_id not in self.entries and shows_other_text(record, titles, versions):
+                by_type[record.type].append(record.content_id)
+        self.entries.update(self._look_up(by_type))
 
     def _look_up(self, by_type: Mapping[str, list[str]]) -> dict[str, Entry]:
         found: dict[str, Entry] = {}

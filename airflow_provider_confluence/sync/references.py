@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import quote, quote_plus, urljoin
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient, Fetched
 from airflow_provider_confluence.content import markdown, model, storage_format, summary
 from airflow_provider_confluence.documents import Entry
 from airflow_provider_confluence.sync.assemble import Text
+from airflow_provider_confluence.sync.includes import Includes, Titles
 
 
 class References:
     """Reads bodies and answers for what they refer to. People are asked for once a task.
 
-    :param client: where people are looked up.
+    :param client: where people, and the pages that others show, are looked up.
+    :param titles: returns which page a title means; called when the first include is met.
     """
 
-    def __init__(self, client: ConfluenceClient) -> None:
+    def __init__(self, client: ConfluenceClient, titles: Callable[[], Titles]) -> None:
         self._client = client
+        self._includes = Includes(client, titles, self.read)
         self._names: dict[str, str | None] = {}
 
     def read(self, fetched: Fetched) -> model.Content:
@@ -27,10 +30,16 @@ class References:
             return model.Content(warnings=(f"unread_representation={fetched.representation}",))
         return storage_format.read(fetched.body)
 
-    def look_up(self, contents: Iterable[tuple[Fetched, model.Content]]) -> None:
-        """Look up, at once, the people whom these bodies mention and those who wrote them. Cost: ⌈unknown people / 250⌉ requests."""
+    def look_up(self, contents: Sequence[tuple[Fetched, model.Content, Mapping[str, str]]]) -> None:
+        """Look up, at once, the pages that these bodies show, the people whom they mention and those who wrote them.
+
+        Cost in requests: ⌈unknown pages / 50⌉ at each of three levels, ⌈unknown people / 250⌉.
+
+        :param contents: each body with the space that it is in (``id``, ``key``).
+        """
+        shown = self._includes.look_up([(space["id"], space["key"], content) for _, content, space in contents])
         wanted: set[str] = set()
-        for fetched, content in contents:
+        for fetched, content in (*((f, c) for f, c, _ in contents), *((i.fetched, i.content) for i in shown)):
             wanted.update(r.id for r in content.references if isinstance(r, model.UserReference))
             for person in (fetched.entry.creator, fetched.entry.last_editor):
                 if person is not None and person.name is not None:
@@ -51,15 +60,16 @@ class References:
                 names.setdefault(person.id, name)
         return names
 
-    def text(self, fetched: Fetched, content: model.Content, space_key: str) -> Text:
+    def text(self, fetched: Fetched, content: model.Content, space: Mapping[str, str]) -> Text:
         """Return the text of a body with everything resolved."""
-        resolve = _Resolver(self._client.site, fetched.entry, space_key, self._names)
+        resolve = _Resolver(self._client.site, fetched.entry, space, self._names, self._includes)
         return Text(
             content=markdown.write(content, resolve),
             summary=summary(content, resolve=resolve),
             links=tuple(markdown.links(content, resolve)),
             properties=markdown.properties(content, resolve),
             warnings=content.warnings,
+            includes=self._includes.edges(space["id"], space["key"], content),
         )
 
 
@@ -70,25 +80,38 @@ class _Resolver:
     after it was renamed or moved; so a link costs no request.
     """
 
-    def __init__(self, site: str, entry: Entry, space_key: str, names: Mapping[str, str | None]) -> None:
+    def __init__(
+        self,
+        site: str,
+        entry: Entry,
+        space: Mapping[str, str],
+        names: Mapping[str, str | None],
+        includes: Includes,
+        above: frozenset[str] = frozenset(),
+    ) -> None:
         self._site = site
         self._entry = entry
-        self._space_key = space_key
+        self._space = space
         self._names = names
+        self._includes = includes
+        # The pages on the way from the document to this body: none of them is shown within itself.
+        self._way = above | {entry.content_id}
 
     def __call__(self, reference: model.Reference) -> model.Resolved | None:
         if isinstance(reference, model.UserReference):
             return model.Resolved(text=self._names.get(reference.id))
+        if isinstance(reference, model.IncludeReference):
+            return self._include(reference)
         if isinstance(reference, model.PageReference):
-            return model.Resolved(url=f"{self._space(reference.space_key)}/{quote_plus(reference.title)}")
+            return model.Resolved(url=f"{self._space_url(reference.space_key)}/{quote_plus(reference.title)}")
         if isinstance(reference, model.BlogpostReference) and reference.posting_day:
             day = quote(reference.posting_day)
-            return model.Resolved(url=f"{self._space(reference.space_key)}/{day}/{quote_plus(reference.title)}")
+            return model.Resolved(url=f"{self._space_url(reference.space_key)}/{day}/{quote_plus(reference.title)}")
         if isinstance(reference, model.ContentReference):
             url = f"{self._site}/pages/viewpage.action?pageId={quote(reference.content_id, safe='')}"
             return model.Resolved(url=url, content_id=reference.content_id)
         if isinstance(reference, model.SpaceReference):
-            return model.Resolved(url=self._space(reference.key))
+            return model.Resolved(url=self._space_url(reference.key))
         if isinstance(reference, model.AttachmentReference) and reference.container is None:
             name = quote(reference.filename, safe="")
             return model.Resolved(
@@ -100,8 +123,16 @@ class _Resolver:
             return model.Resolved(url=f"{self._entry.url}#{quote(reference.anchor, safe='')}")
         return None
 
-    def _space(self, key: str | None) -> str:
-        return f"{self._site}/display/{quote(key or self._space_key, safe='~')}"
+    def _include(self, reference: model.IncludeReference) -> model.Resolved | None:
+        found = self._includes.find(reference, self._space["id"], self._space["key"])
+        if found is None or found.fetched.entry.content_id in self._way:
+            return None
+        entry = found.fetched.entry
+        inside = _Resolver(self._site, entry, self._space, self._names, self._includes, self._way)
+        return model.Resolved(entry.title, entry.url, entry.content_id, found.content, inside)
+
+    def _space_url(self, key: str | None) -> str:
+        return f"{self._site}/display/{quote(key or self._space['key'], safe='~')}"
 
     def _absolute(self, url: str) -> str:
         try:

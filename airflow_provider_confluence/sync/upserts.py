@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from airflow_provider_confluence.documents import Entry
+from airflow_provider_confluence.sync.includes import Titles, shows_other_text
 from airflow_provider_confluence.sync.journal import PlanItem
 from airflow_provider_confluence.sync.known import Known
 from airflow_provider_confluence.sync.surroundings import Surroundings, context_hash
@@ -17,6 +18,7 @@ _ORDER = {
     "moved": 0,
     "asked": 0,
     "context": 1,
+    "included": 1,
     "failed": 2,
     "pending": 2,
     "full": 3,
@@ -29,6 +31,7 @@ def find_upserts(
     known: Known,
     surroundings: Surroundings,
     *,
+    titles: Titles,
     again: bool,
     anew: bool,
     asked: Collection[str] = (),
@@ -37,16 +40,20 @@ def find_upserts(
 
     The items lack their surroundings, see :func:`surrounded`.
 
+    :param titles: which page a title means now.
     :param again: write everything, whatever is known of it.
     :param asked: ids of what must be written all the same.
     :param anew: the recipe or the sink is another one, so everything that no dead run wrote for it must be written.
     """
     upserts: list[PlanItem] = []
     unchanged = 0
+    versions = {entry.content_id: entry.version for entry in entries.values() if entry.type == "page"}
     for entry in entries.values():
         why = _why(entry, context_hash(entry, surroundings.of(entry)), known, again=again, anew=anew)
         if why is None and entry.content_id in asked:
             why = "asked"
+        if why is None and shows_other_text(known.records[entry.content_id], titles, versions):
+            why = "included"
         if why is None:
             unchanged += 1
             continue

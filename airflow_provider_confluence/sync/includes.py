@@ -1,0 +1,193 @@
+"""What a page shows of other pages: the include and excerpt-include macros, resolved, and seen when it changes.
+
+A page is found by its title among the known items of the same space; text of another space, or of what the datasource leaves out, stays a
+link, because who may read the including page need not be allowed to read that. What was found, by title and version, is kept with the
+including item as *edges*: a page that shows another one has no new version when the other one changes.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+
+from airflow_provider_confluence.confluence.client import ConfluenceClient, Fetched
+from airflow_provider_confluence.content.model import (
+    Content,
+    ContentReference,
+    IncludeReference,
+    PageReference,
+)
+from airflow_provider_confluence.documents import Entry, Failure
+from airflow_provider_confluence.sync.manifest import Edge, Record
+
+DEEPEST = 3
+"""Pages within pages within pages; what is included below that is a link."""
+_KEPT_CHARS = 20_000_000
+
+
+class Titles:
+    """Which page a title means, among all that is known to be in scope.
+
+    :param records: what is known, without what this run removes.
+    :param entries: what was seen now; it is right where the two differ.
+    """
+
+    def __init__(self, records: Iterable[Record], entries: Iterable[Entry]) -> None:
+        seen = {entry.content_id: entry for entry in entries}
+        self._spaces: dict[str, str] = {}
+        self._ids: dict[tuple[str, str], str] = {}
+        unseen = (record for record in records if record.content_id not in seen)
+        for item in chain[Record | Entry](unseen, seen.values()):
+            if item.type == "page":
+                self._spaces[item.content_id] = item.space_id
+                self._ids[item.space_id, item.title.casefold()] = item.content_id
+
+    def find(self, space_id: str, name: str) -> str:
+        """Return the id of the page in this space that an edge names, or ``""``. Case does not tell titles of a space apart."""
+        if name.startswith("#"):
+            return name[1:] if self._spaces.get(name[1:]) == space_id else ""
+        return self._ids.get((space_id, name.casefold()), "")
+
+
+def titles_now(records: Mapping[str, Record], entries: Mapping[str, Entry], removed: Iterable[str] = ()) -> Titles:
+    """Return what titles mean; nothing at all where no known item shows another one, because then nobody asks.
+
+    :param removed: ids of known items that this run removes.
+    """
+    if not any(record.includes for record in records.values()):
+        return Titles((), ())
+    gone = set(removed)
+    return Titles((record for record in records.values() if record.content_id not in gone), entries.values())
+
+
+def name_of(reference: IncludeReference, space_key: str) -> str | None:
+    """Return the name of an include's target in its edge: a title, or ``#`` and an id; ``None`` where it is never shown."""
+    target = reference.target
+    if isinstance(target, ContentReference):
+        return f"#{target.content_id}"
+    if isinstance(target, PageReference) and target.space_key in (None, space_key) and not target.title.startswith("#"):
+        return target.title
+    return None
+
+
+def shows_other_text(record: Record, titles: Titles, versions: Mapping[str, int]) -> bool:
+    """Say whether an item shows pages otherwise than the index has it.
+
+    :param versions: of those pages that were seen now.
+    """
+    for edge in record.includes:
+        found = titles.find(record.space_id, edge.name)
+        if found != edge.content_id or (found and versions.get(found, edge.version) != edge.version):
+            return True
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Included:
+    """A page that is shown on another one."""
+
+    fetched: Fetched
+    content: Content
+
+
+class Includes:
+    """Fetches, for one task, the pages that others show. Each is asked for once, as long as it is kept.
+
+    :param titles: asked for only when the first include is met.
+    """
+
+    def __init__(
+        self, client: ConfluenceClient, titles: Callable[[], Titles], read: Callable[[Fetched], Content]
+    ) -> None:
+        self._client = client
+        self._source = titles
+        self._read = read
+        self._titles: Titles | None = None
+        self._kept: OrderedDict[str, Included | None] = OrderedDict()
+        self._chars = 0
+
+    def look_up(self, contents: Iterable[tuple[str, str, Content]]) -> list[Included]:
+        """Fetch what these bodies show, and what that shows; return what is new, for its people to be looked up.
+
+        Cost in requests: ⌈unknown pages / 50⌉ a level, at most three levels.
+
+        :param contents: space id, space key and content of each body.
+        """
+        self._forget()
+        keys: dict[str, str] = {}
+        level = list(contents)
+        seen: set[str] = set()
+        new: list[Included] = []
+        for _ in range(DEEPEST):
+            keys.update((space_id, space_key) for space_id, space_key, _ in level)
+            targets = {found for each in level for _, found in self._targets(*each)} - seen - {""}
+            seen |= targets
+            new += self._fetch(sorted(targets - self._kept.keys()))
+            included = [found for content_id in sorted(targets) if (found := self._kept[content_id]) is not None]
+            level = [
+                (space_id, keys[space_id], each.content)
+                for each in included
+                if (space_id := each.fetched.entry.space_id) in keys
+            ]
+        return new
+
+    def find(self, reference: IncludeReference, space_id: str, space_key: str) -> Included | None:
+        """Return the page that is shown, or ``None`` where a link stands for it."""
+        name = name_of(reference, space_key)
+        if name is None:
+            return None
+        found = self._kept.get(self._known_titles().find(space_id, name))
+        # It may have moved since it was listed.
+        return found if found is not None and found.fetched.entry.space_id in ("", space_id) else None
+
+    def edges(self, space_id: str, space_key: str, content: Content) -> tuple[Edge, ...]:
+        """Return what a body shows, and what that shows, in the order of their names."""
+        edges: dict[str, Edge] = {}
+        level = [content]
+        for _ in range(DEEPEST):
+            inner = []
+            for each in level:
+                for name, found in self._targets(space_id, space_key, each):
+                    if name in edges:
+                        continue
+                    included = self._kept.get(found)
+                    edges[name] = Edge(name, found, included.fetched.entry.version if included else 0)
+                    if included is not None:
+                        inner.append(included.content)
+            level = inner
+        return tuple(edges[name] for name in sorted(edges))
+
+    def _targets(self, space_id: str, space_key: str, content: Content) -> Iterator[tuple[str, str]]:
+        for reference in content.references:
+            if isinstance(reference, IncludeReference):
+                name = name_of(reference, space_key)
+                if name is not None:
+                    yield name, self._known_titles().find(space_id, name)
+
+    def _known_titles(self) -> Titles:
+        if self._titles is None:
+            self._titles = self._source()
+        return self._titles
+
+    def _fetch(self, content_ids: list[str]) -> list[Included]:
+        arrived: list[Included] = []
+        # What does not come is not asked for again by this task.
+        self._kept.update(dict.fromkeys(content_ids))
+        if content_ids:
+            for answer in self._client.fetch_bodies("page", content_ids):
+                if isinstance(answer, Failure) or answer.entry.content_id not in self._kept:
+                    continue
+                included = Included(answer, self._read(answer))
+                self._kept[answer.entry.content_id] = included
+                self._chars += len(answer.body)
+                arrived.append(included)
+        return arrived
+
+    def _forget(self) -> None:
+        """Let go of what was fetched first, so that memory is bounded."""
+        while self._chars > _KEPT_CHARS and self._kept:
+            _, included = self._kept.popitem(last=False)
+            if included is not None:
+                self._chars -= len(included.fetched.body)
