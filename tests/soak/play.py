@@ -31,6 +31,8 @@ from tests.soak.history import FewRows, History, Step, do
 from tests.sync.conftest import Wiki, fill
 from tests.sync.histories import StopAt, Stopped
 
+_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
+_DEEPEST_INCLUDE = 3
 _QUEUES = ("indexing_documents", "elsewhere")
 
 
@@ -123,7 +125,7 @@ class SoakWiki(Wiki):
                 "editor": model.user(record.editor).name,
                 "created": rfc3339(record.created_at),
                 "updated": rfc3339(record.edited_at),
-                "content": _words(re.sub(r"<[^>]+>", " ", record.body)) if record.type != "attachment" else None,
+                "content": self._text(record, shown, holder.space) if record.type != "attachment" else None,
             }
         return found
 
@@ -145,10 +147,36 @@ class SoakWiki(Wiki):
                 "editor": d.last_editor.name if d.last_editor else None,
                 "created": d.created,
                 "updated": d.updated,
-                "content": _words(d.content.replace("#", " ")) if d.type != "attachment" else None,
+                "content": _words(_LINK.sub(r"\1", d.content).replace("#", " ")) if d.type != "attachment" else None,
             }
             for content_id, d in self.documents().items()
         }
+
+    def _text(self, record: Any, shown: dict[str, Any], space: str, above: tuple[str, ...] = ()) -> Any:
+        """Return the words of a body with those of the pages that it shows; of pages that share a title either may be shown."""
+        text = record.body
+        for title in re.findall(r'content-title="([^"]*)"', text):
+            found = [r for r in shown.values() if (r.type, r.space, r.title) == ("page", space, title)]
+            if len(found) > 1:
+                return _Anything()
+            inner: Any = title
+            if found and found[0].id not in (*above, record.id) and len(above) < _DEEPEST_INCLUDE:
+                inner = self._text(found[0], shown, space, (*above, record.id))
+            if isinstance(inner, _Anything):
+                return inner
+            text = re.sub(
+                r"<ac:structured-macro.*?</ac:structured-macro>", lambda _, put=inner: f" {put} ", text, count=1
+            )
+        return _words(re.sub(r"<[^>]+>", " ", text))
+
+
+class _Anything:
+    """What is equal to whatever is found."""
+
+    def __eq__(self, _: object) -> bool:
+        return True
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 def _words(text: str) -> str:

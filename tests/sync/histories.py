@@ -109,7 +109,16 @@ def _set(definition, action, number):
         definition[setting] = not definition[setting]
 
 
-TREE = ("retitle", "reparent", "create_child", "create_ops", "restore_any", "both_spaces", "show_all")
+TREE = ("include", "retitle", "reparent", "create_child", "create_ops", "restore_any", "both_spaces", "show_all")
+
+
+def including(title, space=None, *, excerpt=False):
+    """Return the macro that shows another page, in storage format."""
+    key = f' ri:space-key="{space}"' if space else ""
+    return (
+        f'<ac:structured-macro ac:name="{"excerpt-include" if excerpt else "include"}"><ac:parameter ac:name="">'
+        f'<ac:link><ri:page ri:content-title="{title}"{key}/></ac:link></ac:parameter></ac:structured-macro>'
+    )
 
 
 def act_on_tree(wiki, action, number):
@@ -118,7 +127,9 @@ def act_on_tree(wiki, action, number):
     pages = [item for item in model if item.type == "page" and item.status == "current"]
     page = pages[number % len(pages)] if pages else None
     other = pages[number // 3 % len(pages)] if pages else None
-    if action == "retitle" and page:
+    if action == "include" and page and other:
+        model.edit(page.public_id, body=f"<p>Shows {number}</p>{including(other.title)}")
+    elif action == "retitle" and page:
         model.edit(page.public_id, title=f"Title {number}")
     elif action == "reparent" and page and other:
         if page.id != other.id and page.id not in {above.id for above in model.ancestors(other)}:

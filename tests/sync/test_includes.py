@@ -7,6 +7,7 @@ import pytest
 from airflow_provider_confluence.testing.sandbox import ManualClock, Model, Sandbox
 from tests.contracts.checker import ContractChecker
 from tests.sync.conftest import Wiki, fill
+from tests.sync.histories import including as macro
 
 
 @pytest.fixture(params=["cloud", "datacenter"])
@@ -17,13 +18,8 @@ def wiki(request, tmp_path):
     checker.assert_clean()
 
 
-def including(title, *, space=None, excerpt=False, around=("<p>Before</p>", "<p>After</p>")):
-    key = f' ri:space-key="{space}"' if space else ""
-    macro = (
-        f'<ac:structured-macro ac:name="{"excerpt-include" if excerpt else "include"}"><ac:parameter ac:name="">'
-        f'<ac:link><ri:page ri:content-title="{title}"{key}/></ac:link></ac:parameter></ac:structured-macro>'
-    )
-    return f"{around[0]}{macro}{around[1]}"
+def including(title, *, around=("<p>Before</p>", "<p>After</p>"), **options):
+    return f"{around[0]}{macro(title, **options)}{around[1]}"
 
 
 def words(wiki, content_id):
