@@ -16,6 +16,7 @@ from airflow_provider_confluence.datasource import Datasource, parse_duration
 from airflow_provider_confluence.documents import instant, rfc3339
 from airflow_provider_confluence.errors import ConfigurationError, OwnershipError, RetryLaterError, UpgradeNeededError
 from airflow_provider_confluence.sinks.base import Owner
+from airflow_provider_confluence.sync.arrivals import notes_for, tell_others
 from airflow_provider_confluence.sync.context import Event, RunContext
 from airflow_provider_confluence.sync.includes import titles_now
 from airflow_provider_confluence.sync.journal import Head, Journal, Plan, PlanItem
@@ -130,6 +131,8 @@ class _Listing:
         known = load_known(journal, head, before=revision, recipe=self.recipe, target=self.target)
         for dead in known.plans:
             self._check_site(dead.site)
+        # Before anything is listed: what is noted later is for the next run.
+        self.arrivals = notes_for(run.storage, self.datasource.id)
         self.mode = self._choose(head, known, identity)
         if head is None or head.target != self.target or self.mode == "verify":
             self._ask_the_sink(known, head)
@@ -283,7 +286,12 @@ class _Listing:
             return {**head.reconciled, "at": ""} if known.plans else head.reconciled
         if self.mode != "changes" and not self.incomplete and not self.unsure:
             spaces = {space.id: space.key for space in self.spaces.values()}
-            return {"at": rfc3339(identity.server_time), "requests": self.client.requests_made, "spaces": spaces}
+            return {
+                "at": rfc3339(identity.server_time),
+                "requests": self.client.requests_made,
+                "spaces": spaces,
+                "arrivals": self.arrivals,
+            }
         return head.reconciled if head is not None else {"at": "", "requests": self.client.requests_made}
 
     def _anew(self, head: Head | None) -> bool:
@@ -332,6 +340,8 @@ class _Listing:
         if self.mode == "changes":
             return "changes"
         last = head.reconciled
+        if self.arrivals != last.get("arrivals", {}):
+            return "reconcile"  # another datasource saw something come into our spaces
         cheap = last["requests"] <= self.datasource.cheap_reconcile_requests
         interval = parse_duration(self.datasource.reconcile_interval)
         return (
@@ -402,6 +412,8 @@ class _Listing:
             consented=consented,
         )
         judged.within.update(removals.found)
+        # Before there is a plan: a run that dies after a removal leaves nothing that knows what left.
+        self.notes += tell_others(self.run.storage, self.datasource.id, self.client.site, removals.left)
         if removals.unsure:
             self.unsure = True
             self.notes.append(

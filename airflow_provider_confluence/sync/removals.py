@@ -21,11 +21,15 @@ from airflow_provider_confluence.sync.vanished import Guarded, confirm, guard
 
 @dataclass(slots=True)
 class Removals:
-    """What goes and what waits, the items that are still there after all, by content id, and how many could not be settled."""
+    """What goes and what waits, the items that are still there after all, by content id, and how many could not be settled.
+
+    ``left``: of what goes or waits, what Confluence shows out of scope: as it is known, and the id of the space in which it is now.
+    """
 
     guarded: Guarded = field(default_factory=lambda: Guarded([], [], ()))
     found: dict[str, Entry] = field(default_factory=dict)
     unsure: int = 0
+    left: dict[str, tuple[Record, str]] = field(default_factory=dict)
 
 
 class RemovalFinder:
@@ -118,7 +122,9 @@ class RemovalFinder:
             space_name=self._space_name,
         )
         guarded.deletions += [*dropped, *(record for record in gone if record.content_id in meant)]
-        return Removals(guarded, found, len(answer.unsure))
+        seen = {**answer.elsewhere, **judged.outside}
+        moved = {r.content_id: (r, seen[r.content_id].space_id) for r in gone if r.content_id in seen}
+        return Removals(guarded, found, len(answer.unsure), moved)
 
     def _space_name(self, space_id: str) -> str:
         space = self._spaces.within.get(space_id)

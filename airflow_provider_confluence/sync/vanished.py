@@ -23,11 +23,15 @@ _BODIES = ("page", "blogpost")
 
 @dataclass(slots=True)
 class Vanished:
-    """``gone``: confirmed, to be removed. ``found``: still there after all, as it is now. ``unsure``: not asked or not answered."""
+    """``gone``: confirmed, to be removed. ``found``: still there after all, as it is now. ``unsure``: not asked or not answered.
+
+    ``elsewhere``: those of the gone that are shown out of scope.
+    """
 
     gone: list[Record] = field(default_factory=list)
     found: dict[str, Entry] = field(default_factory=dict)
     unsure: list[Record] = field(default_factory=list)
+    elsewhere: dict[str, Entry] = field(default_factory=dict)
 
 
 def confirm(
@@ -59,6 +63,7 @@ def confirm(
             answers = client.look_up(cast(Literal["page", "blogpost"], type_), [r.content_id for r in asked])
             judged = judge({i: e for i, e in answers.items() if e.status == "current"})
             result.found.update(judged.within)
+            result.elsewhere.update(judged.outside)
             unknown.update(judged.unknown)
         for record in asked:
             # What has no type is settled when it was asked for as both.
