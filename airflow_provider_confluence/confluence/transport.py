@@ -104,6 +104,11 @@ class Transport:
         """The library's object over this session, with its retries off."""
         return self._opened()[1]
 
+    @property
+    def session(self) -> requests.Session:
+        """The session itself, for requests that must be neither repeated nor judged; the credential goes to this site alone."""
+        return self._opened()[0]
+
     def close(self) -> None:
         """Close the connections; safe to repeat. A later request opens them again."""
         with self._lock:

@@ -9,13 +9,12 @@ import sys
 PROGRAM = [sys.executable, "-m", "airflow_provider_confluence.cli"]
 
 
-def run(*arguments, token="", given="", cwd=None, **environment):
+def run(*arguments, token="", given="", **environment):
     clean = {k: v for k, v in os.environ.items() if not k.startswith("CONFLUENCE_")}
     return subprocess.run(
         [*PROGRAM, *map(str, arguments)],
         env={**clean, **({"CONFLUENCE_TOKEN": token} if token else {}), **environment},
         input=given,
-        cwd=cwd,
         capture_output=True,
         text=True,
         timeout=60,

@@ -262,3 +262,11 @@ def test_what_was_never_indexed_cannot_be_purged(wiki):
     with pytest.raises(ConfigurationError, match="nothing is kept of a datasource docs"):
         purged(wiki)
     assert not (wiki.folder / "state" / "docs").exists()
+
+
+def test_a_run_that_cannot_know_of_deletions_names_the_purge(wiki):
+    wiki.make_sink = lambda d: Taciturn(index_path(wiki.folder / "index", d.queue_name))
+    wiki.run()
+    (wiki.folder / "state" / "docs" / "head.json").unlink()
+    (note,) = [note for note in wiki.run().notes if "cannot be known" in note]
+    assert "airflow-confluence purge docs" in note
