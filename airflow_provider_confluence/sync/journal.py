@@ -351,7 +351,7 @@ class Journal:
     # ---------------------------------------------------------------- the end
     def delete_rest(self) -> None:
         """Remove what is left beside the claim once head, runs and manifest are gone."""
-        for folder in ("runs", "manifest", "cache"):
+        for folder in ("runs", "manifest", "cache", "arrivals"):
             self.storage.delete_folder(f"{self.folder}/{folder}")
         self.storage.delete(f"{self.folder}/destinations.json")
 

@@ -62,6 +62,7 @@ def state(wiki):
 def test_every_document_goes_and_of_the_state_only_the_claim_stays(wiki):
     wiki.run()
     assert len(held(wiki)) == 6
+    wiki.context.storage.write_json("docs/arrivals/other.json", {"format": 1, "note": "something came"})
     result = purged(wiki)
     assert (sum(result.removed.values()), result.left, result.notes, result.finished) == (6, 0, (), True)
     assert held(wiki) == set()
