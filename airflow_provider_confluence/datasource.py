@@ -55,7 +55,7 @@ class Datasource:
     ``space`` holds space keys, or ``*`` alone for all current spaces that the account sees: without ``exclude_spaces``, and without
     personal spaces unless ``personal_spaces`` says so. A page or blog post needs one of ``include_labels``, where there are any, and none
     of ``exclude_labels``; attachments and comments follow it. Of pages, only ``root_pages`` (ids) and what is below them are in, where
-    there are any.
+    there are any. Archived pages and their attachments are in where ``archived`` says so.
 
     ``queue_name`` names the destination inside the sink. ``max_items_per_run`` bounds the upserts of one run; ``max_shards`` how many tasks
     share them. More than ``max_delete_share`` of a space's items of one type, and over 50, are not removed without consent. More than
@@ -88,6 +88,7 @@ class Datasource:
     include_labels: tuple[str, ...] = ()
     exclude_labels: tuple[str, ...] = ()
     root_pages: tuple[str, ...] = ()
+    archived: bool = False
     enable_comments: bool = False
 
     @property
@@ -112,7 +113,7 @@ class Datasource:
         """All that says what is in scope; two datasources that are equal in it take the same items."""
         return (
             *(self.space, self.exclude_spaces, self.personal_spaces, self.content_types),
-            *(self.include_labels, self.exclude_labels, self.root_pages),
+            *(self.include_labels, self.exclude_labels, self.root_pages, self.archived),
         )
 
     @property
@@ -230,6 +231,7 @@ class _Reader:
             "include_labels": self._texts,
             "exclude_labels": self._texts,
             "root_pages": self._page_ids,
+            "archived": self._flag,
         }
         for key in value:
             if key in _NOT_HERE:

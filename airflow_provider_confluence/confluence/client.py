@@ -101,6 +101,13 @@ class ConfluenceClient(Protocol):
     site: str
     """The canonical base URL, without a trailing slash and without the credential: it names the site in the state."""
 
+    archived: bool
+    """Whether archived pages are listed and fetched as current ones are; off unless it is set."""
+
+    @property
+    def shown_statuses(self) -> tuple[str, ...]:
+        """The statuses of what is listed and fetched: ``current``, and ``archived`` where that is on."""
+
     @property
     def requests_made(self) -> int:
         """Requests sent so far, retries included."""

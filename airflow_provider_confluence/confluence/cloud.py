@@ -106,11 +106,12 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
         def walk(progress: Progress) -> Iterator[Iterable[Entry]]:
             labels: Mapping[str, tuple[str, ...]] | None = None
             # sort=id is stable while things change: what is there throughout is listed once, what is new comes last.
-            for rows in by_cursor(self._get, path, {"status": "current", "sort": "id", "limit": MOST}, progress):
+            params: Params = {"status": self._statuses(type_), "sort": "id", "limit": MOST}
+            for rows in by_cursor(self._get, path, params, progress):
                 if labels is None:
                     labels = self._labels_of_space(space.key, type_)
                 for row in rows:
-                    if row.get("status", "current") != "current":
+                    if row.get("status", "current") not in self.shown_statuses:
                         continue
                     yield [self._entry(row, type_, labels.get(str(row.get("id"))))]
 
@@ -175,9 +176,9 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
         ]
 
         def walk(filters: Params, progress: Progress) -> Iterator[list[Entry]]:
-            params: Params = {**filters, "status": "current", "sort": "-modified-date", "limit": MOST}
+            params: Params = {**filters, "status": self._statuses(type_), "sort": "-modified-date", "limit": MOST}
             for rows in by_cursor(self._get, f"/api/v2/{PLURALS[type_]}", params, progress):
-                current = [row for row in rows if row.get("status", "current") == "current"]
+                current = [row for row in rows if row.get("status", "current") in self.shown_statuses]
                 yield [
                     self._attachment(row, None) if type_ == "attachment" else self._entry(row, type_, None)
                     for row in current
@@ -187,11 +188,16 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
 
     def _attachments(self, path: str, container: Entry | None = None) -> Listing:
         def walk(progress: Progress) -> Iterator[Iterable[Entry]]:
-            params: Params = {"status": "current", "limit": MOST}
+            params: Params = {"status": self._statuses("attachment"), "limit": MOST}
             for rows in by_cursor(self._get, path, params, progress):
-                yield [self._attachment(row, container) for row in rows if row.get("status", "current") == "current"]
+                shown = [row for row in rows if row.get("status", "current") in self.shown_statuses]
+                yield [self._attachment(row, container) for row in shown]
 
         return PagedListing(walk)
+
+    def _statuses(self, type_: str) -> str:
+        # Blog posts cannot be archived: their lists refuse the word.
+        return "current" if type_ == "blogpost" else ",".join(self.shown_statuses)
 
     # ------------------------------------------------------------------------------------------ by id
     def labels_of(self, type_: str, content_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -240,12 +246,13 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
 
         def fetch(ids: Sequence[str], tries: int, stop: threading.Event) -> list[Fetched]:
             get = partial(self._get, heavy_tries=tries, cancelled=stop, max_bytes=MAX_BODIES_BYTES)
-            params: Params = {"id": ",".join(ids), "body-format": "storage", "status": "current", "limit": len(ids)}
+            params: Params = {"id": ",".join(ids), "body-format": "storage", "limit": len(ids)}
+            params = {**params, "status": self._statuses(type_)}
             wanted = set(ids)
             fetched = []
             for rows in by_cursor(get, f"/api/v2/{PLURALS[type_]}", params, Progress()):
                 for row in rows:
-                    if str(row.get("id")) in wanted and row.get("status", "current") == "current":
+                    if str(row.get("id")) in wanted and row.get("status", "current") in self.shown_statuses:
                         wanted.discard(str(row["id"]))
                         fetched.append(with_body(self._entry(row, type_, None), row))
             return fetched

@@ -19,6 +19,13 @@ MAX_BODIES_BYTES = 32 * 1024 * 1024  # a batch of bodies larger than this is hal
 class ClientOverTransport:
     """The part of a :class:`~airflow_provider_confluence.confluence.client.ConfluenceClient` that does not hang on the edition."""
 
+    archived = False
+
+    @property
+    def shown_statuses(self) -> tuple[str, ...]:
+        """The statuses of what is listed and fetched."""
+        return ("current", "archived") if self.archived else ("current",)
+
     def __init__(self, transport: Transport) -> None:
         self.site = transport.site
         self._transport = transport

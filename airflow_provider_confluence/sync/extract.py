@@ -54,6 +54,7 @@ def extract(run: RunContext, datasource_id: str, revision: int, shard: int) -> E
     journal.fence(revision)
     plan = journal.read_plan(revision)
     client = run.connect(plan.datasource)
+    client.archived = plan.datasource.archived
     try:
         counts = _Extraction(run, journal, plan, shard, client).work()
     finally:

@@ -132,6 +132,8 @@ class _Listing:
         for dead in known.plans:
             self._check_site(dead.site)
         # Before anything is listed: what is noted later is for the next run.
+        # Where they were in scope a moment ago they are listed once more, so that it is seen why they leave.
+        self.client.archived = any(one.archived for one in (self.datasource, *self._before(known, head)))
         self.arrivals = notes_for(run.storage, self.datasource.id)
         self.mode = self._choose(head, known, identity)
         if head is None or head.target != self.target or self.mode == "verify":

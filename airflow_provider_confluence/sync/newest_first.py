@@ -112,7 +112,8 @@ class _QuickLook:
         containers = self._containers({str(entry.container_id) for entry in contained})
         for entry in contained:
             container = containers.get(str(entry.container_id))
-            if container is not None:
+            # Comments on an archived page are not indexed.
+            if container is not None and (entry.type != "comment" or container.status == "current"):
                 self.entries[entry.content_id] = inside(entry, container)
 
     def _containers(self, ids: set[str]) -> dict[str, Entry]:
@@ -164,7 +165,7 @@ class _QuickLook:
         for type_, ids in by_type.items():
             if type_ in self.datasource.content_types:
                 for entry in self.client.look_up(cast(Literal["page", "blogpost"], type_), ids).values():
-                    if entry.status == "current" and entry.space_id in self.spaces:
+                    if entry.status in self.client.shown_statuses and entry.space_id in self.spaces:
                         found[entry.content_id] = entry
         return found
 

@@ -86,7 +86,7 @@ def check_roots(client: ConfluenceClient, datasource: Datasource, spaces: Mappin
         page = found.get(content_id)
         if page is None:
             problems.append(f"page {content_id} does not exist, or this account may not see it")
-        elif page.status != "current":
+        elif page.status not in client.shown_statuses:
             problems.append(f"page {content_id} is {page.status}")
         elif page.space_id not in spaces:
             problems.append(f"page {content_id} is in a space that the datasource does not take")
@@ -148,6 +148,8 @@ class Scope:
         """Say whether a page or blog post of these spaces is in a datasource's scope, today's or a former one; ``None`` is not known."""
         space = self._spaces.get(entry.space_id)
         if space is None or not admits_space(datasource, space) or entry.type not in datasource.content_types:
+            return False
+        if entry.status == "archived" and not datasource.archived:
             return False
         answers = (_admits_labels(datasource, entry.labels), self._is_below(datasource.root_pages, entry))
         return False if False in answers else None if None in answers else True

@@ -81,10 +81,11 @@ def look_up_targets(
     elsewhere: dict[str, Entry] = {}
     for content_id, entry in answers.items():
         holder = answers.get(entry.container_id) if entry.container_id else None
-        if entry.container_id and (holder is None or holder.status != "current"):
+        statuses = ("current",) if entry.type == "comment" else client.shown_statuses
+        if entry.container_id and (holder is None or holder.status not in statuses):
             continue  # it is not shown without what holds it
         place = inside(entry, holder) if holder is not None else entry
-        if entry.status == "current":
+        if entry.status in statuses:
             (shown if place.space_id in spaces else elsewhere)[content_id] = place
     judged = scope.judge(shown)
     judged.outside.update(elsewhere)

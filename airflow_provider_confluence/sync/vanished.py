@@ -61,7 +61,7 @@ def confirm(
         asked = by_type.pop(type_, []) + untyped
         if asked:
             answers = client.look_up(cast(Literal["page", "blogpost"], type_), [r.content_id for r in asked])
-            judged = judge({i: e for i, e in answers.items() if e.status == "current"})
+            judged = judge({i: e for i, e in answers.items() if e.status in client.shown_statuses})
             result.found.update(judged.within)
             result.elsewhere.update(judged.outside)
             unknown.update(judged.unknown)
@@ -72,7 +72,9 @@ def confirm(
             (result.unsure if record.content_id in unknown else result.gone).append(record)
     containers = {**current, **result.found}
     _confirm_attachments(client, _contained(by_type.pop("attachment", []), containers, unknown, result), result)
-    comments = _contained(by_type.pop("comment", []), containers, unknown, result)
+    # Those on an archived page are not indexed.
+    current_ones = {content_id: entry for content_id, entry in containers.items() if entry.status == "current"}
+    comments = _contained(by_type.pop("comment", []), current_ones, unknown, result)
     there = client.look_up("comment", [r.content_id for records in comments.values() for r in records])
     for container, records in comments.items():
         for record in records:

@@ -64,6 +64,9 @@ class _WholeListing:
         spaces = list(self.spaces.values())
         if "attachment" in self.datasource.content_types:
             self._gather_contained(self.client.list_attachments(spaces), "attachment")
+            if self.client.edition == "datacenter":  # a search does not find those of archived pages
+                for page in [e for e in self.found.entries.values() if e.type == "page" and e.status == "archived"]:
+                    self._gather_contained(self.client.attachments_of(page), "attachment")
         if "comment" in self.datasource.content_types:
             self._gather_contained(self.client.list_comments(spaces), "comment")
         return self.found
@@ -84,7 +87,8 @@ class _WholeListing:
         entries = self.found.entries
         for entry in listing:
             container = entries.get(entry.container_id) if entry.container_id else None
-            if container is not None:
+            # Comments on an archived page are not indexed.
+            if container is not None and (type_ != "comment" or container.status == "current"):
                 entries[entry.content_id] = inside(entry, container)
         self._judge(listing, {(space_id, type_) for space_id in self.spaces}, f"{type_}s")
 

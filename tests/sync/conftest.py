@@ -98,8 +98,14 @@ class Wiki:
         """What the model says must be indexed, by content id."""
         datasource = self.datasource
         keys = self.space_keys()
-        records = self.model.visible(keys, list(datasource.content_types))
-        by_id = {record.id: record for record in self.model.visible(keys, ["page", "blogpost", "folder"])}
+        statuses = ("current", "archived") if datasource.archived else ("current",)
+        types = list(datasource.content_types)
+        records = [record for status in statuses for record in self.model.visible(keys, types, status=status)]
+        by_id = {
+            record.id: record
+            for status in statuses
+            for record in self.model.visible(keys, ["page", "blogpost", "folder"], status=status)
+        }
         return {
             record.id: {
                 "type": record.type,
