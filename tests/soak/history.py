@@ -59,7 +59,10 @@ class FaultSpec:
 
 @dataclass(frozen=True)
 class Step:
-    """What happens to the wiki and the datasource, and then a run. ``point``: where it is stopped; ``killed``: by SIGKILL."""
+    """What happens to the wiki and the datasource, and then a run. ``point``: where it is stopped; ``killed``: by SIGKILL.
+
+    ``targets``: numbers of the items that the run looks at alone; ``mode`` does not count then.
+    """
 
     actions: tuple[tuple[str, int], ...] = ()
     faults: tuple[FaultSpec, ...] = ()
@@ -70,6 +73,12 @@ class Step:
     wait_seconds: int = 0
     shows_space: bool = True
     repeats_old_task: int | None = None
+    targets: tuple[int, ...] = ()
+
+    def options(self, wiki: Any) -> dict[str, Any]:
+        """Return how to run: in a mode, or over some of the items that there are."""
+        ids = [item.public_id for item in wiki.model if item.type != "folder"] if self.targets else []
+        return {"content_ids": [ids[number % len(ids)] for number in self.targets]} if ids else {"mode": self.mode}
 
 
 @dataclass(frozen=True)
@@ -93,7 +102,14 @@ class History:
                 replace(step, actions=step.actions[:k] + step.actions[k + 1 :]) for k in range(len(step.actions))
             ]
             shorter += [replace(step, faults=step.faults[:k] + step.faults[k + 1 :]) for k in range(len(step.faults))]
-            plain = {"point": None, "killed": False, "wait_seconds": 0, "shows_space": True, "repeats_old_task": None}
+            plain = {
+                "targets": (),
+                "point": None,
+                "killed": False,
+                "wait_seconds": 0,
+                "shows_space": True,
+                "repeats_old_task": None,
+            }
             shorter += [replace(step, **{k: v}) for k, v in plain.items() if getattr(step, k) != v]
             found += [replace(self, steps=(*self.steps[:n], s, *self.steps[n + 1 :])) for s in shorter]
         for name in self.readings:
@@ -113,7 +129,8 @@ class History:
             more = ", space stays hidden" * (not step.shows_space) + f", old task {step.repeats_old_task}" * (
                 step.repeats_old_task is not None
             )
-            lines.append(f"{number}. {list(step.actions)}; wait {step.wait_seconds} s; run {step.mode}{stop}{more}")
+            how = f"over {step.targets}" if step.targets else step.mode
+            lines.append(f"{number}. {list(step.actions)}; wait {step.wait_seconds} s; run {how}{stop}{more}")
             lines += [f"   {f.name}({f.options}{', listings only' * f.listings_only})" for f in step.faults]
         return "\n".join(lines)
 
@@ -149,6 +166,7 @@ def _draw_step(chance: random.Random) -> Step:
         wait_seconds=chance.choice([0, 1, 30, 300, 900, 7 * 3600]),
         shows_space=chance.random() < 0.7,
         repeats_old_task=chance.randint(0, 8) if chance.random() < 0.15 else None,
+        targets=tuple(chance.randint(0, 30) for _ in range(chance.randint(1, 4))) if chance.random() < 0.15 else (),
     )
 
 

@@ -99,18 +99,20 @@ class SoakWiki(Wiki):
     def expected(self) -> dict[str, dict[str, Any]]:
         model, types = self.model, self.datasource.content_types
         spaces = list(self.datasource.space)
-        shown = {r.id: r for r in model.visible(spaces, ["page", "blogpost"])}
+        statuses = ("current", "archived") if self.datasource.archived else ("current",)
+        shown = {r.id: r for status in statuses for r in model.visible(spaces, ["page", "blogpost"], status=status)}
         above = shown
         if self.sandbox.edition == "cloud":
             # There an archived page is still on the way to what was not archived with it; on Data Center the way begins below it.
             above = {r.id: r for r in model.visible(spaces, ["page"], status="archived")} | shown
         found = {}
-        for record in model.visible(spaces, list(types)):
+        for record in (r for status in statuses for r in model.visible(spaces, list(types), status=status)):
             holder = shown.get(record.container) if record.container else record
             if holder is None or holder.type not in types:
                 continue
             found[record.id] = {
                 "type": record.type,
+                "status": record.status if record.type != "attachment" else None,
                 "title": record.title,
                 "space": holder.space,
                 "space_name": model.space(holder.space).name,
@@ -133,6 +135,7 @@ class SoakWiki(Wiki):
         return {
             content_id: {
                 "type": d.type,
+                "status": d.status if d.type != "attachment" else None,
                 "title": d.title,
                 "space": d.space.key,
                 "space_name": d.space.name,
@@ -245,7 +248,7 @@ def _run(wiki: SoakWiki, step: Step) -> list[Finding]:
             _run_in_child(wiki, step)
         else:
             wiki.reached = StopAt(step.point, step.passing) if step.point else lambda _: None
-            wiki.run(mode=step.mode)
+            wiki.run(**step.options(wiki))
     except (Stopped, ConfluenceProviderError):
         pass
     except Exception:  # noqa: BLE001 - whatever it is, it is a finding
@@ -279,7 +282,7 @@ def _run_in_child(wiki: SoakWiki, step: Step) -> None:
     server = SimpleNamespace(
         **{name: getattr(wiki.sandbox, name) for name in ("endpoint", "username", "token", "edition")}
     )
-    given = (server, wiki.folder, wiki.definition, wiki.in_flight, wiki.deployment, step)
+    given = (server, wiki.folder, wiki.definition, wiki.in_flight, wiki.deployment, step, step.options(wiki))
     # A fork of this process would inherit the locks of the sandbox's threads.
     process = multiprocessing.get_context("forkserver").Process(target=_die_at, args=given)
     process.start()
@@ -292,7 +295,7 @@ def _run_in_child(wiki: SoakWiki, step: Step) -> None:
 
 
 def _die_at(
-    server: Any, folder: Path, definition: dict[str, Any], in_flight: int, deployment: str, step: Step, /
+    server: Any, folder: Path, definition: dict[str, Any], in_flight: int, deployment: str, step: Step, options: Any, /
 ) -> None:
     stop = StopAt(str(step.point), step.passing)
 
@@ -304,6 +307,6 @@ def _die_at(
 
     wiki = SoakWiki(server, folder, definition, reached=reached, in_flight=in_flight, deployment=deployment)
     try:
-        wiki.run(mode=step.mode)
+        wiki.run(**options)
     except ConfluenceProviderError:
         pass

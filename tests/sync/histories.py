@@ -109,7 +109,17 @@ def _set(definition, action, number):
         definition[setting] = not definition[setting]
 
 
-TREE = ("include", "retitle", "reparent", "create_child", "create_ops", "restore_any", "both_spaces", "show_all")
+TREE = (
+    "include",
+    "retitle",
+    "reparent",
+    "create_child",
+    "create_ops",
+    "restore_any",
+    "both_spaces",
+    "show_all",
+    "switch_archived",
+)
 
 
 def including(title, space=None, *, excerpt=False):
@@ -143,6 +153,8 @@ def act_on_tree(wiki, action, number):
         trashed = [item for item in model if item.status == "trashed" and item.type != "attachment"]
         if trashed:
             model.restore(trashed[number % len(trashed)].public_id)
+    elif action == "switch_archived":
+        wiki.definition["archived"] = not wiki.definition.get("archived", False)
     elif action == "both_spaces":
         wiki.definition["space"] = ["DOCS", "OPS"] if wiki.definition["space"] == ["DOCS"] else ["DOCS"]
     elif action == "show_all":
