@@ -32,11 +32,13 @@ _DECLARATION = re.compile(r"""\sxmlns(?::[\w.-]+)?\s*=\s*("[^"]*"|'[^']*')""")
 _PREFIX = re.compile(r"[<\s]/?([A-Za-z_][\w.-]*):[A-Za-z_]")
 _XML_DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
 
-_SELF_CLOSING = re.compile(r"<((?:[a-z-]+:[A-Za-z-]+)|time|a|span|p|div|td|th|li)\b([^<>]*?)/>")
+_SELF_CLOSING = re.compile(
+    r"<((?:[a-z-]+:[A-Za-z-]+)|time|a|span|p|div|td|th|li|script|style|iframe|object|video|audio|title|textarea)\b([^<>]*?)/>"
+)
 # Elements whose content HTML reads as raw text, hides, or moves elsewhere; here they are ordinary names.
 _SPECIAL = re.compile(
     r"<(/?)(?=(?:title|textarea|plaintext|xmp|noembed|noframes|noscript|select|option|optgroup|template|frameset|frame|html|head|body|"
-    r"svg|math|image|button|form|iframe|base|link|meta)\b)",
+    r"svg|math|image|button|form|iframe)\b)",
     re.IGNORECASE,
 )
 _NESTING = re.compile(r"<(/?)[A-Za-z][^<>]*?(/?)>")

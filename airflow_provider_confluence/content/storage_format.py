@@ -93,8 +93,8 @@ class Reader(Gatherer):
     def other(self, element: _Element, found: list[Node]) -> None:
         """Read an element that the table does not name as it is written."""
         tag = str(element.tag)
-        # HTML names in capitals occur in bodies that were imported long ago.
-        handler = HANDLERS.get(tag.lower())
+        # HTML names in capitals occur in bodies that were imported long ago; the lenient parser puts x- before those with a meaning to it.
+        handler = HANDLERS.get(tag.lower().removeprefix("x-"))
         if handler is not None:
             handler(self, element, found)
             return

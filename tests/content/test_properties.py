@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sys
 from itertools import count
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
@@ -195,3 +197,73 @@ def test_code_survives_to_the_character(text: str) -> None:
     for broken in ("", "<br>"):
         fences = [token for token in PARSER.parse(to_markdown(body + broken)) if token.type == "fence"]
         assert [text + "\n"] == [fence.content for fence in fences]
+
+
+# ------------------------------------------------------------------------------------------ size
+LARGE = {
+    "a table of 20,000 rows": ("<table><tbody>" + "<tr><td><p>§</p></td><td>§</td></tr>" * 20_000 + "</tbody></table>", 40_000),
+    "a table of 20,000 rows with spans": (
+        "<table><tbody>" + "<tr><td rowspan='2'>§</td><td>§</td></tr><tr><td>§</td></tr>" * 10_000 + "</tbody></table>",
+        30_000,
+    ),
+    "20,000 paragraphs with marks": ("<p>§ <strong>§</strong> § <em>§</em></p>" * 20_000, 80_000),
+    "one paragraph of 60,000 pieces": ("<p>" + "§ <strong>§</strong> <code>§</code> " * 20_000 + "</p>", 60_000),
+    "a list of 20,000 items": ("<ul>" + "<li><p>§</p></li>" * 20_000 + "</ul>", 20_000),
+    "5,000 macros": (MACRO.replace("{name}", "info").replace("{body}", RICH.format("<p>§</p>")) * 5_000, 5_000),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("shape", "count_of_words"), LARGE.values(), ids=LARGE)
+def test_large_bodies_keep_every_word_in_order(shape: str, count_of_words: int) -> None:
+    body, words = numbered(shape)
+    assert count_of_words == len(words)
+    assert words == re.findall(r"w\d+w", to_markdown(body))
+
+
+def test_a_body_of_20_megabytes_is_read_whole() -> None:
+    paragraph = "<p>" + "word " * 1_000 + "</p>"
+    body = paragraph * (19_900_000 // len(paragraph)) + "<p>the last one</p>"
+    content = storage_format.read(body)
+    assert content.warnings == ()
+    assert markdown.write(content).endswith("the last one\n")
+
+
+@QUICK
+@given(st.binary(max_size=200), st.sampled_from(["utf-8", "utf-16", "latin-1"]))
+def test_no_bytes_whatever_raise(data: bytes, encoding: str) -> None:
+    to_markdown(data.decode(encoding, "replace"))
+
+
+def steps_of(body: str) -> int:
+    """Return how many calls a conversion makes: work that no clock and no busy machine can blur."""
+    calls = 0
+
+    def count_call(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(count_call)
+    try:
+        to_markdown(body)
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "<p>a <b>b</b> c</p>",
+        "<table><tr><td>a</td><td><p>b</p></td></tr></table>",
+        "<ul><li>a<ul><li>b</li></ul></li></ul>",
+        MACRO.replace("{name}", "odd").replace("{body}", RICH.format("x")),
+        "<ac:link><ri:page ri:content-title='T'/></ac:link>",
+        "<h2>a</h2><pre>x\ny</pre><hr/>",
+        "&nbsp;&amp;<br/>",
+    ],
+)
+def test_twice_the_body_is_at_most_twice_the_work(piece: str) -> None:
+    to_markdown(piece)
+    once, twice = steps_of(piece * 500), steps_of(piece * 1_000)
+    assert twice < 2.2 * once

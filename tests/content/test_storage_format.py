@@ -240,3 +240,13 @@ def test_no_body_takes_time_beyond_its_size(body: str) -> None:
     to_markdown(body)
     # Generous: a quadratic step takes minutes here, a linear one a fraction of a second.
     assert time.perf_counter() - started < 10
+
+
+@pytest.mark.parametrize(
+    "opened",
+    ["<script src='x'/>", "<style/>", "<meta charset='x'>", "<link href='x'>", "<base href='x'/>", "<iframe src='x'/>"],
+)
+def test_a_lone_tag_of_html_swallows_nothing_of_a_broken_body(opened: str) -> None:
+    written = to_markdown(f"<p>before</p>{opened}<p>after<br>")
+    assert "before" in written
+    assert "after" in written
