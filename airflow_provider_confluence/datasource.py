@@ -62,7 +62,8 @@ class Datasource:
     ``max_failure_share`` of a run's items, and over 10, newly failed, make the run red. ``keep_runs`` finished runs stay in the journal.
     Everything is compared at least every ``reconcile_interval``, and in every run where that costs at most ``cheap_reconcile_requests``
     requests; the other runs look at the latest changes. ``airflow`` is Airflow's own side of it, which only the DAG factory reads: any of
-    pool, queue, executor, owner, tags, retries, execution_timeout (a duration) and priority_weight.
+    pool, queue, executor, owner, tags, retries, execution_timeout (a duration) and priority_weight. ``macros`` likens macros
+    of one's own to those of the converter's table.
     """
 
     id: str
@@ -90,6 +91,7 @@ class Datasource:
     root_pages: tuple[str, ...] = ()
     archived: bool = False
     enable_comments: bool = False
+    macros: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def content_types(self) -> tuple[str, ...]:
@@ -128,6 +130,7 @@ class Datasource:
             value[name] = list(value[name])
         value["sink"] = dict(self.sink)
         value["airflow"] = dict(self.airflow)
+        value["macros"] = dict(self.macros)
         return value
 
     @classmethod
@@ -232,6 +235,7 @@ class _Reader:
             "exclude_labels": self._texts,
             "root_pages": self._page_ids,
             "archived": self._flag,
+            "macros": self._macros,
         }
         for key in value:
             if key in _NOT_HERE:
@@ -372,6 +376,21 @@ class _Reader:
             if key not in readers:
                 near = difflib.get_close_matches(str(key), readers, n=1)
                 self.say(f"{prefix}{key}", f"unknown setting{f'; did you mean {near[0]}?' if near else ''}")
+
+    def _macros(self, path: str, value: Any) -> dict[str, str]:
+        from airflow_provider_confluence.content.macros import POLICY
+
+        if not isinstance(value, dict):
+            self.say(path, f"expected an object of macro names, found {_kind(value)}")
+            return {}
+        for name, other in value.items():
+            if not isinstance(other, str) or other not in POLICY:
+                near = difflib.get_close_matches(str(other), POLICY, n=1)
+                self.say(
+                    f"{path}.{name}",
+                    f"expected the name of a macro in the table of docs/content.md{f'; did you mean {near[0]}?' if near else ''}",
+                )
+        return value
 
     def _count(self, path: str, value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:

@@ -16,19 +16,22 @@ from airflow_provider_confluence.content.adf_macros import AdfMacro
 from airflow_provider_confluence.content.adf_parsing import attributes, name_for_warning, one_line, parse, text_of
 from airflow_provider_confluence.content.adf_reader import Handler, Reader
 from airflow_provider_confluence.content.building import Node, as_blocks
-from airflow_provider_confluence.content.macros import POLICY, handle_unknown
+from airflow_provider_confluence.content.macros import POLICY, handle_own, handle_unknown
+from airflow_provider_confluence.content.macros import Handler as MacroHandler
 from airflow_provider_confluence.content.model import Content, Paragraph
 
 # Storage format within ADF starts a walk of its own, whose frames come on top.
 _MAX_DEPTH_OF_STORAGE = 12
 
 
-def read(body: str | bytes | dict[str, Any]) -> Content:
+def read(body: str | bytes | dict[str, Any], macros: Mapping[str, MacroHandler] | None = None) -> Content:
     """Return what a body in ADF says, whether it comes as JSON or as the value it stands for.
 
     Pure; never raises; the same body gives an equal answer.
+
+    :param macros: own handlers by macro name, as in :func:`.storage_format.read`.
     """
-    reader = Reader(NODES, _unknown)
+    reader = Reader(NODES, _unknown, macros or {})
     nodes, way, cut = parse(body)
     if cut:
         reader.warn(f"cut={storage_format.MAX_CHARS}")
@@ -58,6 +61,8 @@ def _extension(reader: Reader, node: Mapping[str, Any]) -> list[Node]:
 
 def _inline_extension(reader: Reader, node: Mapping[str, Any]) -> list[Node]:
     macro = AdfMacro(node)
+    if reader.macros and (own := handle_own(reader, macro, reader.macros)) is not None:
+        return own
     known = POLICY.get(macro.name, POLICY.get(macro.name.lower())) if macro.in_policy else None
     handler = known or handle_unknown
     found = [*handler(reader, macro)]
@@ -83,7 +88,7 @@ def _unsupported(reader: Reader, node: Mapping[str, Any]) -> list[Node]:
     if reader.depth > _MAX_DEPTH_OF_STORAGE:
         reader.warn("too_deep")
         return []
-    content = storage_format.read(storage)
+    content = storage_format.read(storage, reader.macros)
     for reference in content.references:
         reader.refer(reference)
     for warning in content.warnings:

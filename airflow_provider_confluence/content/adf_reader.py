@@ -11,6 +11,7 @@ from airflow_provider_confluence.content.adf_parsing import attributes, children
 from airflow_provider_confluence.content.building import Node, as_blocks
 from airflow_provider_confluence.content.gathering import Gatherer
 from airflow_provider_confluence.content.macros import REFERENCE_ONLY
+from airflow_provider_confluence.content.macros import Handler as MacroHandler
 from airflow_provider_confluence.content.model import Block
 
 # Python's recursion is bounded (1,000 frames, up to six to a level here, and the caller's own); the schema itself allows far less.
@@ -28,10 +29,12 @@ class Reader(Gatherer):
 
     :param handlers: what becomes of every node.
     :param unknown: what becomes of the others.
+    :param macros: the user's own handlers of macros.
     """
 
-    def __init__(self, handlers: Mapping[str, Handler], unknown: Handler) -> None:
+    def __init__(self, handlers: Mapping[str, Handler], unknown: Handler, macros: Mapping[str, MacroHandler]) -> None:
         super().__init__()
+        self.macros = macros
         self._handlers = handlers
         self._unknown = unknown
         self.depth = 0

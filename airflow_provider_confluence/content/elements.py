@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from airflow_provider_confluence.content import emoticons
 from airflow_provider_confluence.content.building import (
     EDGE,
-    NODES,
     Node,
     add_stray,
     as_blocks,
@@ -24,7 +23,7 @@ from airflow_provider_confluence.content.building import (
     wrapped,
 )
 from airflow_provider_confluence.content.extensions import read_extension, read_leaf, read_node
-from airflow_provider_confluence.content.macros import POLICY, handle_unknown
+from airflow_provider_confluence.content.macros import POLICY, handle_own, handle_unknown
 from airflow_provider_confluence.content.model import (
     AnchorReference,
     Block,
@@ -397,15 +396,9 @@ def _emoticon(_reader: Reader, element: _Element, found: list[Node]) -> None:
 # ------------------------------------------------------------------------------------------ macros
 def _macro(reader: Reader, element: _Element, found: list[Node]) -> None:
     macro = StorageMacro((element.get("{ac}name") or "").strip(), element)
-    if reader.macros and (own := reader.macros.get(macro.name)) is not None:
-        try:
-            nodes = list(own(reader, macro))
-            if not all(node.__class__ in NODES for node in nodes):
-                raise TypeError("a handler returns text and nodes of the model")
-            found.extend(nodes)
-            return
-        except Exception:  # noqa: BLE001 - foreign code may cost its macro the handling, never the page; the warning names it
-            reader.warn(f"macro_failed={macro.name}")
+    if reader.macros and (own := handle_own(reader, macro, reader.macros)) is not None:
+        found.extend(own)
+        return
     found.extend((POLICY.get(macro.name) or POLICY.get(macro.name.lower(), handle_unknown))(reader, macro))
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Protocol
 from urllib.parse import unquote
 
 from airflow_provider_confluence.content import emoticons
-from airflow_provider_confluence.content.building import Node, as_blocks, inlines_of
+from airflow_provider_confluence.content.building import NODES, Node, as_blocks, inlines_of
 from airflow_provider_confluence.content.model import (
     AttachmentReference,
     Block,
@@ -350,6 +350,21 @@ def _listing(walker: Walker, macro: Macro) -> Sequence[Node]:
 def _refused(walker: Walker, macro: Macro) -> Sequence[Node]:
     walker.warn(f"dropped_macro={macro.name}")
     return []
+
+
+def handle_own(walker: Walker, macro: Macro, handlers: Mapping[str, Handler]) -> list[Node] | None:
+    """Return what the user's own handler of a macro gives; ``None`` where there is none, and where it fails, which the warnings say."""
+    handler = handlers.get(macro.name)
+    if handler is None:
+        return None
+    try:
+        nodes = list(handler(walker, macro))
+        if all(node.__class__ in NODES for node in nodes):
+            return nodes
+    except Exception:  # noqa: BLE001, S110 - foreign code may cost its macro the handling, never the page; the warning names it
+        pass
+    walker.warn(f"macro_failed={macro.name}")
+    return None
 
 
 def handle_unknown(walker: Walker, macro: Macro) -> Sequence[Node]:

@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Any, Literal, cast
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient, Fetched
+from airflow_provider_confluence.content import own_macros
 from airflow_provider_confluence.documents import Document, Entry, Failure, Tombstone, document_id
 from airflow_provider_confluence.errors import ConfluenceProviderError
 from airflow_provider_confluence.sync.assemble import Text, assemble
@@ -94,7 +95,7 @@ class _Extraction:
         self.plan = plan
         self.shard = shard
         self.client = client
-        self.references = References(client, self._titles)
+        self.references = References(client, self._titles, own_macros.handlers(plan.datasource.macros))
         self.fetched = self.failed = self.gone = self.staged_before = self.done = 0
 
     def work(self) -> ExtractCounts:

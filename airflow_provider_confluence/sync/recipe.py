@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from airflow_provider_confluence.content import own_macros
 from airflow_provider_confluence.datasource import Datasource
 from airflow_provider_confluence.documents import SCHEMA_VERSION
 from airflow_provider_confluence.sync.manifest import digest
@@ -12,7 +13,7 @@ CONVERTER = 2
 
 def recipe_of(datasource: Datasource) -> str:
     """Return a short text that changes when every document of the datasource must be made anew."""
-    return f"{CONVERTER}-{digest([CONVERTER, SCHEMA_VERSION, datasource.name])}"
+    return f"{CONVERTER}-{digest([CONVERTER, SCHEMA_VERSION, datasource.name, own_macros.marks(datasource.macros)])}"
 
 
 def target_of(datasource: Datasource) -> str:

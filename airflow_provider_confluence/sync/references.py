@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import quote, quote_plus, urljoin
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient, Fetched
-from airflow_provider_confluence.content import markdown, model, storage_format, summary
+from airflow_provider_confluence.content import Handler, markdown, model, storage_format, summary
 from airflow_provider_confluence.documents import Entry
 from airflow_provider_confluence.sync.assemble import Text
 from airflow_provider_confluence.sync.includes import Includes, Titles
@@ -17,10 +17,14 @@ class References:
 
     :param client: where people, and the pages that others show, are looked up.
     :param titles: returns which page a title means; called when the first include is met.
+    :param macros: own handlers by macro name.
     """
 
-    def __init__(self, client: ConfluenceClient, titles: Callable[[], Titles]) -> None:
+    def __init__(
+        self, client: ConfluenceClient, titles: Callable[[], Titles], macros: Mapping[str, Handler] | None = None
+    ) -> None:
         self._client = client
+        self._macros = macros
         self._includes = Includes(client, titles, self.read)
         self._names: dict[str, str | None] = {}
 
@@ -28,7 +32,7 @@ class References:
         """Return the content of a body; nothing is looked up yet."""
         if fetched.representation != "storage":
             return model.Content(warnings=(f"unread_representation={fetched.representation}",))
-        return storage_format.read(fetched.body)
+        return storage_format.read(fetched.body, self._macros)
 
     def look_up(self, contents: Sequence[tuple[Fetched, model.Content, Mapping[str, str]]]) -> None:
         """Look up, at once, the pages that these bodies show, the people whom they mention and those who wrote them.
