@@ -10,6 +10,9 @@ from airflow_provider_confluence.content import Handler, markdown, model, storag
 from airflow_provider_confluence.documents import Entry
 from airflow_provider_confluence.sync.assemble import Text
 from airflow_provider_confluence.sync.includes import Includes, Titles
+from airflow_provider_confluence.sync.smart_links import read_link
+
+_NOT_IN_A_PATH = frozenset("/\\%;")
 
 
 class References:
@@ -107,7 +110,7 @@ class _Resolver:
         if isinstance(reference, model.IncludeReference):
             return self._include(reference)
         if isinstance(reference, model.PageReference):
-            return model.Resolved(url=f"{self._space_url(reference.space_key)}/{quote_plus(reference.title)}")
+            return model.Resolved(url=self._page_url(reference))
         if isinstance(reference, model.BlogpostReference) and reference.posting_day:
             day = quote(reference.posting_day)
             return model.Resolved(url=f"{self._space_url(reference.space_key)}/{day}/{quote_plus(reference.title)}")
@@ -116,13 +119,12 @@ class _Resolver:
             return model.Resolved(url=url, content_id=reference.content_id)
         if isinstance(reference, model.SpaceReference):
             return model.Resolved(url=self._space_url(reference.key))
-        if isinstance(reference, model.AttachmentReference) and reference.container is None:
-            name = quote(reference.filename, safe="")
-            return model.Resolved(
-                url=f"{self._site}/download/attachments/{self._entry.container_id or self._entry.content_id}/{name}"
-            )
+        if isinstance(reference, model.AttachmentReference):
+            return self._attachment(reference)
         if isinstance(reference, model.UrlReference):
-            return model.Resolved(url=self._absolute(reference.url))
+            url = self._absolute(reference.url)
+            title, content_id = read_link(url, self._site)
+            return model.Resolved(title, url, content_id)
         if isinstance(reference, model.AnchorReference):
             return model.Resolved(url=f"{self._entry.url}#{quote(reference.anchor, safe='')}")
         return None
@@ -134,6 +136,24 @@ class _Resolver:
         entry = found.fetched.entry
         inside = _Resolver(self._site, entry, self._space, self._names, self._includes, self._way)
         return model.Resolved(entry.title, entry.url, entry.content_id, found.content, inside)
+
+    def _attachment(self, reference: model.AttachmentReference) -> model.Resolved | None:
+        container = reference.container
+        if isinstance(container, (model.PageReference, model.BlogpostReference)):
+            # The file's own address needs the id of its page, which only a look-up would tell; the page shows the file.
+            return self(container)
+        if not reference.filename:
+            return None
+        holder = container.content_id if container is not None else self._entry.container_id or self._entry.content_id
+        folder = f"{self._site}/download/attachments/{quote(holder, safe='')}"
+        return model.Resolved(url=f"{folder}/{quote(reference.filename, safe='')}")
+
+    def _page_url(self, reference: model.PageReference) -> str:
+        if _NOT_IN_A_PATH.isdisjoint(reference.title):
+            return f"{self._space_url(reference.space_key)}/{quote_plus(reference.title)}"
+        # Servers in front of Confluence refuse these in a path even when they are encoded.
+        key = quote(reference.space_key or self._space["key"], safe="~")
+        return f"{self._site}/pages/viewpage.action?spaceKey={key}&title={quote_plus(reference.title)}"
 
     def _space_url(self, key: str | None) -> str:
         return f"{self._site}/display/{quote(key or self._space['key'], safe='~')}"
