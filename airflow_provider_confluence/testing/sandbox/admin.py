@@ -9,10 +9,11 @@ from __future__ import annotations
 import base64
 import dataclasses
 import json
+import random
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_confluence.testing.sandbox.faults import FAULTS, Faults
+from airflow_provider_confluence.testing.sandbox.faults import FAULTS, Faults, draw
 from airflow_provider_confluence.testing.sandbox.model import Model
 from airflow_provider_confluence.testing.sandbox.records import ItemType
 from airflow_provider_confluence.testing.sandbox.request_log import RequestLog
@@ -91,6 +92,10 @@ class Admin:
             if arguments.get("clear"):
                 self._faults.clear()
                 return {"faults": 0}
+            if "seed" in arguments:
+                drawn = draw(random.Random(arguments["seed"]))
+                self._faults.add(drawn.make())
+                return {"fault": drawn.name, **drawn.arguments}
             name = arguments.pop("fault", None)
             if name not in FAULTS:
                 raise ValueError(f"fault is one of {sorted(FAULTS)}, not {name!r}")

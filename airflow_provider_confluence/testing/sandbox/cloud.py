@@ -192,10 +192,10 @@ class Cloud(CloudLists):
         return self._page_list(request, space_ids=[space.id], keep=keep)
 
     def _pages(self, request: Request) -> Response:
-        self._choice(request, "subtype", ("live", "page"))
-        live_only = request.one("subtype") == "live"  # the sandbox has no live documents
+        subtype = self._choice(request, "subtype", ("live", "page"))
+        keep: Keep | None = None if subtype is None else lambda item: item.live is (subtype == "live")
         space_ids, ids = self._ids(request, "space-id", 100), self._ids(request, "id", 250)
-        return self._page_list(request, space_ids=space_ids, ids=ids, keep=(lambda _item: False) if live_only else None)
+        return self._page_list(request, space_ids=space_ids, ids=ids, keep=keep)
 
     def _page_list(
         self,

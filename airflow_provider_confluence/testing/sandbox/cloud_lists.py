@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -145,16 +146,19 @@ class CloudLists:
 
         def walk(after: Position | None) -> Iterator[Item]:
             field, descending = sort
-            if ids is not None:
+            states: dict[int, Item] | None = None
+            if ids is None and model.readings.cloud_list_lag_seconds:
+                states = self._former_states(types, space_ids)
+                order = model.index.arrange(states.values(), field)
+            elif ids is not None:
                 known = [item for item in (model.index.get(id_) for id_ in dict.fromkeys(ids)) if item is not None]
-                order = sorted(
-                    (sort_value(item, field), item.id)
-                    for item in known
-                    if item.type in types and (space_ids is None or item.space_id in space_ids)
+                chosen = (item for item in known if item.type in types)
+                order = model.index.arrange(
+                    (item for item in chosen if space_ids is None or item.space_id in space_ids), field
                 )
             else:
                 order = model.index.order(types, space_ids, field)
-            for item in model.index.walk(order, descending=descending, after=after):
+            for item in model.index.walk(order, descending=descending, after=after, states=states):
                 if (
                     model.listed_status(item) in statuses
                     and (keep is None or keep(item))
@@ -163,6 +167,14 @@ class CloudLists:
                     yield item
 
         return walk
+
+    def _former_states(self, types: Sequence[ItemType], space_ids: Sequence[int] | None) -> dict[int, Item]:
+        """Return what a list that lags knows: each item that was there, as it was then."""
+        index = self.model.index
+        moment = self.model.clock() - timedelta(seconds=self.model.readings.cloud_list_lag_seconds)
+        items = index.walk(index.order(types, space_ids, "id"))
+        found = {item.id: self.model.state_at(item, moment) for item in items}
+        return {item_id: state for item_id, state in found.items() if state is not None}
 
 
 def bad_value(name: str, value: str) -> RefusedError:

@@ -57,6 +57,7 @@ class CloudRows:
             "position": None,
             "ownerId": item.author,
             "lastOwnerId": None,
+            "subtype": "live" if item.live else None,
         }
 
     def blogpost(self, item: Item, body: str | None = None) -> dict[str, Any]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import fnmatch
+import random
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
 
+from airflow_provider_confluence.testing.sandbox.clock import Clock, real_time
 from airflow_provider_confluence.testing.sandbox.web import Request, Response
 
 Answer = Callable[[Request], Response]
@@ -19,12 +22,19 @@ class Fault:
     :param after: how many matching requests to let pass first.
     """
 
+    lies_about_listings: ClassVar[bool] = False
+    """Whether it answers with good status something that is not so."""
+    drawn_times: ClassVar[tuple[int | None, ...]] = (1, 1, 2, 4)
+    """How often it strikes where it is drawn."""
+
     def __init__(self, *, route: str = "*", times: int | None = 1, after: int = 0) -> None:
         self.route = route
         self.times = times
         self.after = after
         self.struck = 0
         """How many requests it has struck so far."""
+        self.clock: Clock = real_time
+        """The wiki's clock, from the moment the fault is switched on."""
 
     def matches(self, request: Request) -> bool:
         """Say whether the fault concerns a request."""
@@ -35,6 +45,11 @@ class Fault:
         """Return the answer to a request that is struck."""
         raise NotImplementedError
 
+    @classmethod
+    def drawn(cls, _chance: random.Random) -> dict[str, Any]:
+        """Return arguments of its own, drawn."""
+        return {}
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}(route={self.route!r}, times={self.times}, struck={self.struck})"
 
@@ -42,7 +57,8 @@ class Fault:
 class Faults:
     """The faults of a sandbox, in the order in which they were added; each request is struck by every one that matches."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = real_time) -> None:
+        self._clock = clock
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
 
@@ -50,6 +66,8 @@ class Faults:
         """Switch faults on."""
         with self._lock:
             self._faults += faults
+            for fault in faults:
+                fault.clock = self._clock
 
     def remove(self, fault: Fault) -> None:
         """Switch a fault off."""

@@ -3,242 +3,51 @@
     sandbox.faults.add(Respond(429, retry_after=2, route="*/pages", times=3))
 
 A fault stands between the request and the handler: it sees the request, may ask the handler, and returns the answer. To add one, write a
-class with :meth:`Fault.apply` and put it into :data:`FAULTS`, which is what the admin route knows.
+class with :meth:`Fault.apply`, and :meth:`Fault.drawn` for its arguments, and put it into :data:`FAULTS`, which is what the admin route
+and :func:`draw` know.
 """
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Mapping
-from datetime import datetime, timezone
-from email.utils import format_datetime
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+from airflow_provider_confluence.testing.sandbox.delivery_faults import CutShort, DropConnection, SlowBody, Stall
 from airflow_provider_confluence.testing.sandbox.fault import Answer, Fault, Faults
 from airflow_provider_confluence.testing.sandbox.listing_faults import (
     EmptyListing,
     EmptyNext,
     EndlessNext,
+    NextAddress,
     RepeatedCursor,
     ShortListing,
     SilentCap,
     WrongNextStart,
 )
-from airflow_provider_confluence.testing.sandbox.web import Request, Response, json_response, text_response
+from airflow_provider_confluence.testing.sandbox.rate_limits import (
+    BurstLimit,
+    QuotaBlock,
+    RateLimited,
+    RateLimitHeaders,
+)
+from airflow_provider_confluence.testing.sandbox.refusals import (
+    CaptchaChallenge,
+    ErrorBodies,
+    ExpiredToken,
+    LoginPage,
+    MissingScope,
+    PassingRefusal,
+    PoisonItem,
+    RedirectElsewhere,
+    Respond,
+    TooLarge,
+    TooManyIds,
+)
+from airflow_provider_confluence.testing.sandbox.web import Request, Response
 
 
-# ---------------------------------------------------------------------------------------- refusals
-class Respond(Fault):
-    """Answers with a status, without asking the handler: 429, 5xx, a passing 404 or 403 [R].
-
-    :param retry_after: seconds, an instant (sent as an HTTP date), or any text; ``None`` sends no header.
-    :param headers: further headers, for example ``{"RateLimit-Reason": "confluence-burst-based"}``.
-    :param text: the body; ``None`` sends none, as edge servers do.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        *,
-        retry_after: float | datetime | str | None = None,
-        headers: Mapping[str, str] | None = None,
-        text: str | None = None,
-        route: str = "*",
-        times: int | None = 1,
-        after: int = 0,
-    ) -> None:
-        super().__init__(route=route, times=times, after=after)
-        self.status = status
-        self.headers = dict(headers or {})
-        self.text = text
-        if isinstance(retry_after, datetime):
-            self.headers["Retry-After"] = format_datetime(retry_after.astimezone(timezone.utc), usegmt=True)
-        elif retry_after is not None:
-            self.headers["Retry-After"] = f"{retry_after:g}" if isinstance(retry_after, (int, float)) else retry_after
-
-    def apply(self, _request: Request, _answer: Answer, /) -> Response:
-        response = text_response(self.text or "", self.status)
-        response.headers |= self.headers
-        return response
-
-
-class LoginPage(Fault):
-    """Answers 200 with the HTML of a login page, as a proxy or single sign-on in front of Confluence does."""
-
-    def apply(self, _request: Request, _answer: Answer, /) -> Response:
-        return text_response("<!DOCTYPE html><html><head><title>Log in</title></head><body><form></form></body></html>")
-
-
-class RedirectElsewhere(Fault):
-    """Sends a call to another host with 302.
-
-    :param location: where to; the default is a host that cannot exist.
-    """
-
-    def __init__(
-        self,
-        location: str = "https://login.example.invalid/sso",
-        *,
-        route: str = "*",
-        times: int | None = 1,
-        after: int = 0,
-    ) -> None:
-        super().__init__(route=route, times=times, after=after)
-        self.location = location
-
-    def apply(self, _request: Request, _answer: Answer, /) -> Response:
-        return Response(302, headers={"Location": self.location, "Content-Type": "text/html"})
-
-
-class TooManyIds(Fault):
-    """Answers 413 to a request that names more ids than it can carry bodies for [R]; others pass.
-
-    :param over: how many ids are still served.
-    """
-
-    def __init__(
-        self, over: int, *, status: int = 413, route: str = "*", times: int | None = None, after: int = 0
-    ) -> None:
-        super().__init__(route=route, times=times, after=after)
-        self.over = over
-        self.status = status
-
-    def matches(self, request: Request) -> bool:
-        named = [id_ for name in ("id", "ids") for id_ in request.many(name)]
-        return super().matches(request) and len(named) > self.over
-
-    def apply(self, _request: Request, _answer: Answer, /) -> Response:
-        return text_response("<html><body>Request Entity Too Large</body></html>", self.status)
-
-
-class MissingScope(Fault):
-    """Answers 401 as the gateway does to a token without the scope that a call needs [R: mark#917]."""
-
-    def apply(self, _request: Request, _answer: Answer, /) -> Response:
-        response = json_response({"code": 401, "message": "Unauthorized; scope does not match"}, 401)
-        response.headers["X-Failure-Category"] = "FAILURE_CLIENT_SCOPE_CHECK"
-        return response
-
-
-class BurstLimit(Fault):
-    """A rate limit that works: more than so many requests in so many seconds of real time answer 429.
-
-    :param retry_after: what the refusals say; ``None`` sends no header.
-    """
-
-    def __init__(
-        self,
-        requests: int,
-        *,
-        seconds: float = 1.0,
-        retry_after: float | None = 1,
-        route: str = "*",
-        times: int | None = None,
-        after: int = 0,
-    ) -> None:
-        super().__init__(route=route, times=times, after=after)
-        self.requests = requests
-        self.seconds = seconds
-        self.retry_after = retry_after
-        self.refused = 0
-        """How many requests were refused so far."""
-        self._served: list[float] = []
-        self._lock = threading.Lock()
-
-    def apply(self, request: Request, answer: Answer, /) -> Response:
-        now = time.monotonic()
-        with self._lock:
-            self._served = [moment for moment in self._served if now - moment < self.seconds]
-            served = len(self._served) < self.requests
-            if served:
-                self._served.append(now)
-            else:
-                self.refused += 1
-        if served:
-            return answer(request)
-        response = text_response("", 429)
-        response.headers["RateLimit-Reason"] = "confluence-burst-based"
-        if self.retry_after is not None:
-            response.headers["Retry-After"] = f"{self.retry_after:g}"
-        return response
-
-
-# ---------------------------------------------------------------------------------------- the connection
-class DropConnection(Fault):
-    """Closes the connection without an answer."""
-
-    def apply(self, _request: Request, _answer: Answer, /) -> Response:
-        response = Response(200)
-        response.delivery.drop = True
-        return response
-
-
-class CutShort(Fault):
-    """Closes the connection in the middle of the body, after the announced length was sent.
-
-    :param after_bytes: how much of the body gets through.
-    """
-
-    def __init__(self, after_bytes: int = 100, *, route: str = "*", times: int | None = 1, after: int = 0) -> None:
-        super().__init__(route=route, times=times, after=after)
-        self.after_bytes = after_bytes
-
-    def apply(self, request: Request, answer: Answer, /) -> Response:
-        response = answer(request)
-        response.delivery.cut_after_bytes = self.after_bytes
-        return response
-
-
-class Stall(Fault):
-    """Holds the answer back: before it begins, or in the middle of the body.
-
-    :param after_bytes: how much of the body is sent first; ``None`` sends nothing before the pause.
-    """
-
-    def __init__(
-        self,
-        seconds: float,
-        *,
-        after_bytes: int | None = None,
-        route: str = "*",
-        times: int | None = 1,
-        after: int = 0,
-    ) -> None:
-        super().__init__(route=route, times=times, after=after)
-        self.seconds = seconds
-        self.after_bytes = after_bytes
-
-    def apply(self, request: Request, answer: Answer, /) -> Response:
-        response = answer(request)
-        response.delivery.stall_seconds = self.seconds
-        response.delivery.stall_after_bytes = self.after_bytes
-        return response
-
-
-# ---------------------------------------------------------------------------------------- headers
-class RateLimitHeaders(Fault):
-    """Adds to good answers what rate limiters send: Data Center's bucket with ``retry-after: 0`` [S], or Cloud's warning [S].
-
-    :param near_limit: Cloud's ``X-RateLimit-NearLimit: true`` with its ISO 8601 reset, instead of Data Center's headers.
-    """
-
-    def __init__(self, *, near_limit: bool = False, route: str = "*", times: int | None = None, after: int = 0) -> None:
-        super().__init__(route=route, times=times, after=after)
-        self.near_limit = near_limit
-
-    def apply(self, request: Request, answer: Answer, /) -> Response:
-        response = answer(request)
-        if self.near_limit:
-            reset = datetime.now(timezone.utc).replace(microsecond=0).isoformat().replace("+00:00", "Z")
-            response.headers |= {"X-RateLimit-Limit": "100", "X-RateLimit-Remaining": "10", "X-RateLimit-Reset": reset}
-            response.headers["X-RateLimit-NearLimit"] = "true"
-        else:
-            response.headers |= {"X-RateLimit-Limit": "50", "X-RateLimit-Remaining": "49", "retry-after": "0"}
-            response.headers |= {"X-RateLimit-Interval-Seconds": "1", "X-RateLimit-FillRate": "10"}
-        return response
-
-
-# ---------------------------------------------------------------------------------------- anything else
 class Tamper(Fault):
     """Lets a function change a good answer; for what has no fault of its own yet. Python only.
 
@@ -281,15 +90,25 @@ class During(Fault):
 
 FAULTS: dict[str, type[Fault]] = {
     "respond": Respond,
+    "passing_refusal": PassingRefusal,
     "login_page": LoginPage,
     "redirect_elsewhere": RedirectElsewhere,
-    "too_many_ids": TooManyIds,
     "missing_scope": MissingScope,
+    "captcha_challenge": CaptchaChallenge,
+    "expired_token": ExpiredToken,
+    "error_bodies": ErrorBodies,
+    "too_many_ids": TooManyIds,
+    "too_large": TooLarge,
+    "poison_item": PoisonItem,
+    "rate_limited": RateLimited,
+    "quota_block": QuotaBlock,
     "burst_limit": BurstLimit,
+    "rate_limit_headers": RateLimitHeaders,
     "drop_connection": DropConnection,
     "cut_short": CutShort,
     "stall": Stall,
-    "rate_limit_headers": RateLimitHeaders,
+    "slow_body": SlowBody,
+    "next_address": NextAddress,
     "repeated_cursor": RepeatedCursor,
     "empty_next": EmptyNext,
     "endless_next": EndlessNext,
@@ -300,28 +119,72 @@ FAULTS: dict[str, type[Fault]] = {
 }
 """Faults by the names under which the admin route knows them."""
 
+ROUTES = (
+    *("*", "*", "*", "*/search", "*/pages", "*/blogposts", "*/attachments*", "*-comments*"),
+    *("*/content*", "*/scan", "*/child/*", "*/space*", "*/labels*", "*/user*"),
+)
+"""Where drawn faults strike, on either edition."""
+
+
+@dataclass(frozen=True)
+class DrawnFault:
+    """A fault that was drawn: its name in :data:`FAULTS` and its arguments, as plain data that can be printed and kept."""
+
+    name: str
+    arguments: dict[str, Any]
+
+    def make(self) -> Fault:
+        """Return the fault, ready to be switched on."""
+        return FAULTS[self.name](**self.arguments)
+
+
+def draw(chance: random.Random, *, names: Sequence[str] = tuple(FAULTS), routes: Sequence[str] = ROUTES) -> DrawnFault:
+    """Return any of the faults, with sensible arguments, a route, and when and how often it strikes; the same seed gives the same.
+
+    Waits are short (at most a fifth of a second), so that a test can take many of them. What only Python can say (``Tamper``, ``During``)
+    is not drawn.
+    """
+    name = chance.choice(list(names))
+    kind, route, after = FAULTS[name], chance.choice(list(routes)), chance.randint(0, 12)
+    where = {"route": route, "times": chance.choice(kind.drawn_times), "after": after if route == "*" else after // 4}
+    return DrawnFault(name, where | kind.drawn(chance))
+
+
 __all__ = [
     "FAULTS",
+    "ROUTES",
     "Answer",
     "BurstLimit",
+    "CaptchaChallenge",
     "CutShort",
+    "DrawnFault",
     "DropConnection",
     "During",
     "EmptyListing",
     "EmptyNext",
     "EndlessNext",
+    "ErrorBodies",
+    "ExpiredToken",
     "Fault",
     "Faults",
     "LoginPage",
     "MissingScope",
+    "NextAddress",
+    "PassingRefusal",
+    "PoisonItem",
+    "QuotaBlock",
     "RateLimitHeaders",
+    "RateLimited",
     "RedirectElsewhere",
     "RepeatedCursor",
     "Respond",
     "ShortListing",
     "SilentCap",
+    "SlowBody",
     "Stall",
     "Tamper",
+    "TooLarge",
     "TooManyIds",
     "WrongNextStart",
+    "draw",
 ]

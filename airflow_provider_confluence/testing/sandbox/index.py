@@ -6,26 +6,35 @@ Listings of a hundred thousand pages are read 250 rows at a time, so orders are 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from airflow_provider_confluence.testing.sandbox.readings import Readings
 from airflow_provider_confluence.testing.sandbox.records import Item, ItemType
 
 SortKey = int | str
 Position = tuple[SortKey, int]
+Place = tuple[SortKey, int, int]
+"""A position with what decides between items that are alike: sort value, tie, id."""
 
 _KEPT_ORDERS = 16
+_TIES: dict[str, Callable[[int], int]] = {
+    "id": lambda item_id: item_id,
+    "-id": lambda item_id: -item_id,
+    "mixed": lambda item_id: item_id * 2_654_435_761 % 2**32,
+}
 
 
 class Index:
     """Items and their orders. Not safe by itself: the model holds its lock."""
 
-    def __init__(self) -> None:
+    def __init__(self, readings: Readings) -> None:
+        self._readings = readings
         self._items: dict[int, Item] = {}
         self._children: dict[int, set[int]] = {}
         self._contained: dict[int, list[int]] = {}
         self._ids: dict[tuple[ItemType, int], list[int]] = {}
         self._hidden: set[int] = set()
-        self._orders: dict[tuple[object, ...], list[Position]] = {}
+        self._orders: dict[tuple[object, ...], list[Place]] = {}
         self.generation = 0
 
     def touch(self) -> None:
@@ -101,15 +110,15 @@ class Index:
         return [item for item in found if not types or item.type in types]
 
     # ------------------------------------------------------------------------------------ orders
-    def order(self, types: Sequence[ItemType], space_ids: Sequence[int] | None, field: str) -> list[Position]:
-        """Return the positions (sort value, id) of all items of these types and spaces, ascending."""
-        key = (field, tuple(types), None if space_ids is None else tuple(space_ids))
+    def order(self, types: Sequence[ItemType], space_ids: Sequence[int] | None, field: str) -> list[Place]:
+        """Return the places of all items of these types and spaces, ascending."""
+        key = (field, self._readings.ties, tuple(types), None if space_ids is None else tuple(space_ids))
         found = self._orders.get(key)
         if found is None:
             wanted = [
                 ids for (type_, space), ids in self._ids.items() if type_ in types and self._chosen(space, space_ids)
             ]
-            found = sorted((sort_value(self._items[id_], field), id_) for ids in wanted for id_ in ids)
+            found = self.arrange([self._items[id_] for ids in wanted for id_ in ids], field)
             if len(self._orders) >= _KEPT_ORDERS:
                 self._orders.clear()
             self._orders[key] = found
@@ -119,16 +128,36 @@ class Index:
     def _chosen(space_id: int, space_ids: Sequence[int] | None) -> bool:
         return space_ids is None or space_id in space_ids
 
-    def walk(self, order: list[Position], *, descending: bool = False, after: Position | None = None) -> Iterator[Item]:
-        """Yield the items of an order from its beginning, or from behind a position, which need not exist any more."""
+    def arrange(self, items: Iterable[Item], field: str) -> list[Place]:
+        """Return the places of some items, ascending."""
+        tie = _TIES[self._readings.ties]
+        return sorted((sort_value(item, field), tie(item.id), item.id) for item in items)
+
+    def _place(self, position: Position) -> Place:
+        value, item_id = position
+        return value, _TIES[self._readings.ties](item_id), item_id
+
+    def walk(
+        self,
+        order: list[Place],
+        *,
+        descending: bool = False,
+        after: Position | None = None,
+        states: Mapping[int, Item] | None = None,
+    ) -> Iterator[Item]:
+        """Yield the items of an order from its beginning, or from behind a position, which need not exist any more.
+
+        :param states: what to yield for each id, where it is not the item as it is now.
+        """
+        known = self._items if states is None else states
         if descending:
-            start = len(order) if after is None else bisect_left(order, after)
+            start = len(order) if after is None else bisect_left(order, self._place(after))
             positions: Iterable[int] = range(start - 1, -1, -1)
         else:
-            start = 0 if after is None else bisect_right(order, after)
+            start = 0 if after is None else bisect_right(order, self._place(after))
             positions = range(start, len(order))
         for position in positions:
-            yield self._items[order[position][1]]
+            yield known[order[position][2]]
 
 
 def sort_value(item: Item, field: str) -> SortKey:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from airflow_provider_confluence.testing.sandbox.fault import Answer, Fault
@@ -12,8 +13,47 @@ from airflow_provider_confluence.testing.sandbox.web import Request, Response
 _EMPTY = "bm90aGluZyBmb2xsb3dz"
 
 
+class NextAddress(Fault):
+    """Writes the next address in another form, which leads to the same place: links come in every form [S, R].
+
+    :param form: ``"absolute"``, or a path ``"with_context"`` or ``"without_context"`` (``/wiki``, or Data Center's context path).
+    """
+
+    drawn_times = (None,)
+
+    def __init__(
+        self,
+        form: Literal["absolute", "with_context", "without_context"] = "absolute",
+        *,
+        route: str = "*",
+        times: int | None = None,
+        after: int = 0,
+    ) -> None:
+        super().__init__(route=route, times=times, after=after)
+        self.form = form
+
+    def apply(self, request: Request, answer: Answer, /) -> Response:
+        response = answer(request)
+        address = next_of(response)
+        if address is not None:
+            at, below = urlsplit(address), request.path.find("/api/v2/")
+            below = request.path.find("/rest/api/") if below < 0 else below
+            context = request.path[: max(below, 0)]
+            path = at.path.removeprefix("/wiki") if "/wiki" in context else at.path.removeprefix(context)
+            root = {"absolute": request.origin + context, "with_context": context, "without_context": ""}[self.form]
+            set_next(response, f"{root}{path}?{at.query}")
+        return response
+
+    @classmethod
+    def drawn(cls, chance: random.Random) -> dict[str, Any]:
+        return {"form": chance.choice(["absolute", "with_context", "without_context"])}
+
+
 class RepeatedCursor(Fault):
     """Gives back, as the next address, the one that was just read."""
+
+    lies_about_listings = True
+    drawn_times = (1, 2, None)
 
     def apply(self, request: Request, answer: Answer, /) -> Response:
         response = answer(request)
@@ -26,6 +66,9 @@ class RepeatedCursor(Fault):
 
 class EmptyNext(Fault):
     """Gives a next address on the last page; what lies there is an empty list without a next [R]."""
+
+    lies_about_listings = True
+    drawn_times = (1, 2, None)
 
     def __init__(self, *, route: str = "*", times: int | None = None, after: int = 0) -> None:
         super().__init__(route=route, times=times, after=after)
@@ -57,6 +100,9 @@ class EmptyNext(Fault):
 class EndlessNext(Fault):
     """Offset paging that never ends: past the last row it repeats rows and goes on giving a next (CONFSERVER-95396, -95272) [R]."""
 
+    lies_about_listings = True
+    drawn_times = (1, 2, None)
+
     def __init__(self, *, route: str = "*", times: int | None = None, after: int = 0) -> None:
         super().__init__(route=route, times=times, after=after)
         self._last_rows: dict[str, list[Any]] = {}
@@ -83,6 +129,9 @@ class SilentCap(Fault):
     :param rows: how many rows come at most.
     """
 
+    lies_about_listings = True
+    drawn_times = (1, 2, None)
+
     def __init__(self, rows: int = 50, *, route: str = "*", times: int | None = None, after: int = 0) -> None:
         super().__init__(route=route, times=times, after=after)
         self.rows = rows
@@ -97,12 +146,19 @@ class SilentCap(Fault):
             set_next(response, next_base(request) + "?" + _changed(request.raw_query, {"start": str(start)}))
         return response
 
+    @classmethod
+    def drawn(cls, chance: random.Random) -> dict[str, Any]:
+        return {"rows": chance.randint(1, 3)}
+
 
 class WrongNextStart(Fault):
     """Embeds a start in the next address that is off, so that rows come twice (negative) or are skipped [R: onyx #4129].
 
     :param by: how much is added to the right start.
     """
+
+    lies_about_listings = True
+    drawn_times = (1, 2, None)
 
     def __init__(self, by: int = -10, *, route: str = "*", times: int | None = None, after: int = 0) -> None:
         super().__init__(route=route, times=times, after=after)
@@ -120,9 +176,16 @@ class WrongNextStart(Fault):
                 )
         return response
 
+    @classmethod
+    def drawn(cls, chance: random.Random) -> dict[str, Any]:
+        return {"by": chance.choice([-2, -1, 1, 3])}
+
 
 class ShortListing(Fault):
     """Ends a listing too early: drops the next address, so that rows are missing without any sign."""
+
+    lies_about_listings = True
+    drawn_times = (1, 2, None)
 
     def apply(self, request: Request, answer: Answer, /) -> Response:
         response = answer(request)
@@ -135,6 +198,9 @@ class ShortListing(Fault):
 
 class EmptyListing(Fault):
     """Answers a listing with no rows at all, and without an error."""
+
+    lies_about_listings = True
+    drawn_times = (1, 2, None)
 
     def apply(self, request: Request, answer: Answer, /) -> Response:
         response = answer(request)

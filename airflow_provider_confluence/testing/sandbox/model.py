@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 from airflow_provider_confluence.testing.sandbox.clock import Clock, real_time
 from airflow_provider_confluence.testing.sandbox.readings import Readings
@@ -145,12 +145,19 @@ class Model(Wiki):
         parent: str | None = None,
         labels: Iterable[str] = (),
         author: str = "admin",
+        live: bool = False,
     ) -> str:
         """Make a page, at the root of its space or below ``parent`` (a page or folder), and return its id.
 
         ``body`` is storage format, or a function that returns it each time it is read. Titles are not checked for being unique.
+
+        :param live: make a live document, whose edits show at once and become a version later (:attr:`Readings.live_snapshot_seconds`).
+            Only Cloud has them; Data Center shows it as a page.
         """
-        return self._create("page", space_key, title, body, parent, labels, author)
+        with self.lock:
+            page = self._create("page", space_key, title, body, parent, labels, author)
+            self._item(page).live = live
+            return page
 
     def create_blogpost(
         self,
@@ -282,6 +289,7 @@ class Model(Wiki):
         """Make a new version of a comment."""
         with self.lock:
             item, _ = self._comment(comment_id)
+            self._keep_state(item)
             item.body = body
             self._bump(item, author, "")
 
@@ -345,14 +353,27 @@ class Model(Wiki):
         author: str = "admin",
         message: str = "",
     ) -> None:
-        """Make a new version of an item, with a new body, a new title, or both."""
+        """Make a new version of an item, with a new body, a new title, or both; of a live document, now or later."""
         with self.lock:
+            self.settle()
             item = self._item(content_id)
             if body is not None:
                 self._lose_markers(item, body)
+            self._keep_state(item)
             item.body = item.body if body is None else body
             item.title = item.title if title is None else title
-            self._bump(item, author, message)
+            if item.live and self.readings.live_snapshot_seconds:
+                self._edit_live(item, author, message)
+            else:
+                self._bump(item, author, message)
+
+    def _edit_live(self, item: Item, author: str, message: str) -> None:
+        """Let what was edited become a version when its time has come, counted from the first edit."""
+        due = item.snapshot.created_at if item.snapshot else None
+        due = due or self._now() + timedelta(seconds=self.readings.live_snapshot_seconds)
+        item.snapshot = Version(item.version.number + 1, due, author, message)
+        self._edited_live[item.id] = item
+        self.index.touch()
 
     def move(self, content_id: str, *, parent: str | None = None, space: str | None = None) -> None:
         """Move an item with all below it: under ``parent``, or to the root of ``space`` (its own where none is named).
@@ -452,9 +473,14 @@ class Model(Wiki):
             self.index.reparent(child, item.parent_id)
 
     def _bump(self, item: Item, author: str, message: str) -> None:
-        item.older.append(item.version)
-        item.version = Version(item.version.number + 1, self._now(), author, message)
-        self.index.touch()
+        self._keep_state(item)
+        self._supersede(item, Version(item.version.number + 1, self._now(), author, message))
+
+    @staticmethod
+    def _keep_state(item: Item) -> None:
+        """Let the present version remember what it was, unless it does already: a live document's is what it was when it was made."""
+        if item.version.body is None:
+            item.version.title, item.version.body = item.title, item.body
 
     # ------------------------------------------------------------------------------------ inside
     def _now(self) -> datetime:

@@ -7,8 +7,9 @@ and a client is right only if it holds under every value of it.
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(slots=True)
@@ -28,6 +29,8 @@ class Readings:
     hidden_covers_descendants: bool = True
     """View restrictions are inherited [S]; ``False`` hides only the item itself, as a restriction index that lags would."""
 
+    live_snapshot_seconds: float = 600.0
+    """[A] An edit of a live document shows at once and becomes a version only this long after it, dated then: its version lags."""
     resolving_bumps_version: bool = False
     """[A] Resolving or reopening an inline comment makes a new version with a new date."""
     deleted_comment_takes_replies: bool = True
@@ -42,6 +45,10 @@ class Readings:
     """[A] What the opaque v2 cursor holds: the last row's sort value, or a position that shifts when rows come and go."""
     cloud_default_sort: Literal["id", "-id", "-modified-date"] = "id"
     """[A] The order of v2 lists where none was asked for."""
+    ties: Literal["id", "-id", "mixed"] = "id"
+    """[A] In which order lists sorted by date or title hold rows that are alike in that."""
+    cloud_list_lag_seconds: float = 0.0
+    """[A] Lists do not know what was made, and show as it was what was edited, less than this long ago; what is asked for by id is true."""
     attachments_follow_container: bool = True
     """[A] Attachments of an archived page are listed as archived; ``False`` lists them as current."""
     cloud_lists_resolved_comments: bool = True
@@ -101,3 +108,53 @@ class Readings:
     """[A] What ``extensions.location`` of a resolved inline comment says."""
     trash_listing_allowed: bool = False
     """The account administers its spaces, so that ``/space/{key}/trash`` answers; else 403 [S]."""
+
+
+DRAWN: dict[str, tuple[Any, ...]] = {
+    "move_bumps_version": (False, True),
+    "restore_bumps_version": (False, True),
+    "archiving_lifts_children": (True, False),
+    "hidden_covers_descendants": (True, True, False),
+    "live_snapshot_seconds": (600.0, 0.0, 60.0),
+    "resolving_bumps_version": (False, True),
+    "deleted_comment_takes_replies": (True, False),
+    "deleted_comments_are_trashed": (False, True),
+    "comments_follow_container": (True, False),
+    "cloud_cursor": ("keyset", "offset"),
+    "cloud_default_sort": ("id", "-id", "-modified-date"),
+    "ties": ("id", "-id", "mixed"),
+    "cloud_list_lag_seconds": (0.0, 0.0, 5.0, 90.0),
+    "attachments_follow_container": (True, False),
+    "cloud_lists_resolved_comments": (True, False),
+    "page_by_id_answers_trashed": (True, False),
+    "anonymous_access": (False, True),
+    "anonymous_identity_is_403": (False, True),
+    "classic_token_at_gateway": (True, False),
+    "media_host_refuses_authorization": (True, False),
+    "legacy_download_refused": (True, False),
+    "cql_index_lag_seconds": (0.0, 60.0, 400.0),
+    "cql_zone_offset_minutes": (0, 330, -480),
+    "cql_lists_archived": (False, True),
+    "search_cap_bare": (1000, 4),
+    "search_cap_expanded": (200, 3),
+    "search_cap_body": (50, 2),
+    "invalid_token_is_anonymous": (False, True),
+    "scan_available": (True, True, False),
+    "scan_cursor_with_type": ("accepted", "refused"),
+    "scan_remembers_type": (True, False),
+    "datacenter_links_relative_to": ("base", "host", "nothing"),
+    "list_cap_bare": (500, 3),
+    "list_cap_expanded": (200, 2),
+    "datacenter_utc_offset_minutes": (120, -300, 0),
+    "location_of_resolved_comment": ("resolved", "inline"),
+    "trash_listing_allowed": (False, True),
+}
+"""From which values each switch is drawn. Those that are not here say how the site was set up and are no doubt: how one logs in, and which
+release it is."""
+
+
+def draw(chance: random.Random) -> dict[str, Any]:
+    """Return a value for some of the switches, those that differ from their defaults: ``Readings(**draw(chance))``."""
+    drawn = {name: chance.choice(values) for name, values in DRAWN.items()}
+    defaults = Readings()
+    return {name: value for name, value in drawn.items() if value != getattr(defaults, name)}

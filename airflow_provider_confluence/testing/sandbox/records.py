@@ -41,12 +41,14 @@ class Space:
 
 @dataclass(slots=True)
 class Version:
-    """One version of an item."""
+    """One version of an item; a former one keeps the title and the body that it had."""
 
     number: int
     created_at: datetime
     author: str
     message: str = ""
+    title: str = ""
+    body: str | Callable[[], str] | None = None
 
 
 @dataclass(slots=True)
@@ -69,6 +71,7 @@ class Remark:
 class Item:
     """One piece of content. Bodies and files may be functions, so that a large wiki costs no memory until it is read.
 
+    ``snapshot`` of a live document is the version that its edits will become.
     ``parent_id`` of a comment is the comment that it replies to; ``container_id`` of attachments and comments is their page or blog post.
     """
 
@@ -90,6 +93,8 @@ class Item:
     files: list[bytes | Callable[[], bytes]] = field(default_factory=list)
     trashed_parent_id: int | None = None
     remark: Remark | None = None
+    live: bool = False
+    snapshot: Version | None = None
 
     @property
     def public_id(self) -> str:
@@ -134,3 +139,4 @@ class Record:
     size: int | None = None
     location: Location | None = None
     resolution: Resolution | None = None
+    live: bool = False

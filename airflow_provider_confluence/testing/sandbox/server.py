@@ -80,7 +80,7 @@ class Sandbox:
         self.cloud_id = "11111111-2222-4333-8444-" + secrets.token_hex(6)
         self.latency_seconds = latency_seconds
         self.observer = observer
-        self.faults = Faults()
+        self.faults = Faults(lambda: self.model.clock())
         self.requests = RequestLog()
         self._port = port
         self._stopping = threading.Event()
@@ -172,6 +172,7 @@ class Sandbox:
         with self.requests.watch(request, "site") as entry:
             if self.latency_seconds:
                 self._stopping.wait(self.latency_seconds)
+            self.model.settle()
             response = self.faults.around(request, self._app.handle)
             entry.status = response.status
             if self.observer is not None:
@@ -312,6 +313,12 @@ class _Connection(BaseHTTPRequestHandler):
         if delivery.cut_after_bytes is not None:
             self.wfile.write(head + body[: delivery.cut_after_bytes])
             self.close_connection = True
+        elif delivery.drip_seconds:
+            size = max(-(-len(body) // max(delivery.drip_pieces, 1)), 1)
+            self.wfile.write(head)
+            for start in range(0, len(body), size):
+                stopping.wait(delivery.drip_seconds / max(delivery.drip_pieces, 1))
+                self.wfile.write(body[start : start + size])
         elif delivery.stall_seconds and delivery.stall_after_bytes is not None:
             self.wfile.write(head + body[: delivery.stall_after_bytes])
             stopping.wait(delivery.stall_seconds)

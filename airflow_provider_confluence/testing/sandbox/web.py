@@ -45,6 +45,8 @@ class Delivery:
     stall_seconds: float = 0.0
     stall_after_bytes: int | None = None
     cut_after_bytes: int | None = None
+    drip_seconds: float = 0.0
+    drip_pieces: int = 1
     drop: bool = False
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
 
 from airflow_provider_confluence.testing.sandbox.clock import Clock
 from airflow_provider_confluence.testing.sandbox.index import Index
@@ -18,6 +20,7 @@ from airflow_provider_confluence.testing.sandbox.records import (
     Space,
     Status,
     User,
+    Version,
     Viewer,
 )
 
@@ -31,10 +34,36 @@ class Wiki:
         self.clock = clock
         self.readings = readings
         self.lock = threading.RLock()
-        self.index = Index()
+        self.index = Index(readings)
+        self._edited_live: dict[int, Item] = {}
         self._spaces: dict[int, Space] = {}
         self._users: dict[str, User] = {}
         self._label_ids: dict[str, int] = {}
+
+    def settle(self) -> None:
+        """Make the versions of live documents that are due by now; whoever asks the wiki does so first."""
+        with self.lock:
+            now = self.clock()
+            for item in list(self._edited_live.values()):
+                if item.snapshot is not None and item.snapshot.created_at <= now:
+                    self._supersede(item, item.snapshot)
+
+    def _supersede(self, item: Item, version: Version) -> None:
+        """Put a new version in the place of the present one."""
+        item.older.append(item.version)
+        item.version, item.snapshot = version, None
+        self._edited_live.pop(item.id, None)
+        self.index.touch()
+
+    def state_at(self, item: Item, moment: datetime) -> Item | None:
+        """Return an item as its version of a moment was, with what has no versions as it is; ``None`` before it was made."""
+        if item.created_at > moment:
+            return None
+        if item.version.created_at <= moment:
+            return item
+        former = next((version for version in reversed(item.older) if version.created_at <= moment), item.older[0])
+        body, files = former.body or "", item.files[: former.number]
+        return replace(item, title=former.title, body=body, version=former, files=files)
 
     # ------------------------------------------------------------------------------------ people and spaces
     def user(self, user_id: str) -> User | None:
@@ -185,6 +214,7 @@ class Wiki:
         :param folders: ``False`` names as a page's parent the next page above, as Data Center does, which has no folders.
         """
         with self.lock:
+            self.settle()
             records = []
             for item in sorted(self.index.items(), key=lambda item: item.id):
                 if item.type not in types or self.listed_status(item) != status or not self.is_visible(item, viewer):
@@ -222,6 +252,7 @@ class Wiki:
             media_type=item.media_type if attached else None,
             size=len(item.file()) if attached else None,
             location=None if remark is None else remark.location,
+            live=item.live,
             resolution=remark.resolution if remark is not None and remark.location == "inline" else None,
         )
 
