@@ -9,52 +9,31 @@ from typing import Any
 from urllib.parse import urlencode
 
 from airflow_provider_confluence.sync.context import CRASH_POINTS
-from airflow_provider_confluence.testing.sandbox import faults as sandbox_faults
-from airflow_provider_confluence.testing.sandbox.fault import Fault
+from airflow_provider_confluence.testing.sandbox import faults, readings
+from airflow_provider_confluence.testing.sandbox.faults import DrawnFault, Fault
 from tests.sync.histories import ACTIONS, TREE, act, act_on_tree
 
 MODES = ("auto", "auto", "auto", "changes", "changes", "reconcile", "verify", "full")
-LIES = ("ShortListing", "EmptyListing", "RepeatedCursor", "EmptyNext", "EndlessNext", "SilentCap", "WrongNextStart")
-# Drawn from more than one value; a history takes one of each.
-READINGS: dict[str, tuple[Any, ...]] = {
-    "move_bumps_version": (False, True),
-    "restore_bumps_version": (False, True),
-    "archiving_lifts_children": (True, False),
-    "hidden_covers_descendants": (True, True, False),
-    "cloud_cursor": ("keyset", "offset"),
-    "cloud_default_sort": ("id", "-id", "-modified-date"),
-    "attachments_follow_container": (True, False),
-    "page_by_id_answers_trashed": (True, False),
-    "anonymous_access": (False, True),
-    "cql_index_lag_seconds": (0.0, 60.0, 400.0),
-    "cql_zone_offset_minutes": (0, 330, -480),
-    "cql_lists_archived": (False, True),
-    "scan_available": (True, True, False),
-    "scan_cursor_with_type": ("accepted", "refused"),
-    "scan_remembers_type": (True, False),
-    "datacenter_links_relative_to": ("base", "host", "nothing"),
-    "list_cap_bare": (500, 3),
-    "list_cap_expanded": (200, 2),
-    "search_cap_bare": (1000, 4),
-    "search_cap_expanded": (200, 3),
-    "datacenter_utc_offset_minutes": (120, -300, 0),
-}
 
 
 @dataclass(frozen=True)
-class FaultSpec:
-    """A fault to be switched on: its class, its arguments, and whether it lies about listings only, not about items asked for by id."""
+class Meanwhile:
+    """Something that happens to the wiki while a run asks."""
 
-    name: str
-    options: dict[str, Any]
-    listings_only: bool = False
+    action: str
+    number: int
+    after: int
 
     def make(self, wiki: Any) -> Fault:
-        if self.name == "Meanwhile":
-            action, number = self.options["action"], self.options["number"]
-            return sandbox_faults.During(lambda _: do(wiki, action, number), after=self.options["after"])
-        fault: Fault = getattr(sandbox_faults, self.name)(**self.options)
-        return OnListings(fault) if self.listings_only else fault
+        return faults.During(lambda _: do(wiki, self.action, self.number), after=self.after)
+
+
+def make_fault(spec: DrawnFault | Meanwhile, wiki: Any) -> Fault:
+    """Return a fault ready to be switched on; those that lie about listings do not lie about items asked for by id."""
+    if isinstance(spec, Meanwhile):
+        return spec.make(wiki)
+    fault = spec.make()
+    return OnListings(fault) if fault.lies_about_listings else fault
 
 
 @dataclass(frozen=True)
@@ -65,7 +44,7 @@ class Step:
     """
 
     actions: tuple[tuple[str, int], ...] = ()
-    faults: tuple[FaultSpec, ...] = ()
+    faults: tuple[DrawnFault | Meanwhile, ...] = ()
     mode: str = "auto"
     point: str | None = None
     passing: int = 1
@@ -131,7 +110,7 @@ class History:
             )
             how = f"over {step.targets}" if step.targets else step.mode
             lines.append(f"{number}. {list(step.actions)}; wait {step.wait_seconds} s; run {how}{stop}{more}")
-            lines += [f"   {f.name}({f.options}{', listings only' * f.listings_only})" for f in step.faults]
+            lines += [f"   {fault}" for fault in step.faults]
         return "\n".join(lines)
 
 
@@ -139,12 +118,10 @@ def draw(seed: int) -> History:
     """Return the history of a seed; the same seed gives the same history."""
     chance = random.Random(seed)
     edition = chance.choice(["cloud", "datacenter"])
-    defaults = {name: values[0] for name, values in READINGS.items()}
-    readings = {name: chance.choice(values) for name, values in READINGS.items()}
     return History(
         seed,
         edition,
-        {name: value for name, value in readings.items() if value != defaults[name]},
+        readings.draw(chance),
         rows=chance.choice([None, 1, 2, 3, 5]),
         in_flight=chance.choice([1, 1, 4]),
         deployment=chance.choice(["auto", edition, edition]),
@@ -170,45 +147,12 @@ def _draw_step(chance: random.Random) -> Step:
     )
 
 
-def _draw_fault(chance: random.Random) -> FaultSpec:
-    after, times = chance.randint(0, 12), chance.choice([1, 1, 2, 4])
-    route = chance.choice(["*", "*", "*/search", "*/pages", "*/attachments*", "*/content*", "*/spaces*"])
-    where: dict[str, Any] = {"route": route, "after": after if route == "*" else after // 4}
-    kind = chance.randint(0, 11)
-    if kind <= 3:
-        name = chance.choice(LIES)
-        options: dict[str, Any] = {"SilentCap": {"rows": chance.randint(1, 3)}}.get(name, {})
-        if name == "WrongNextStart":
-            options = {"by": chance.choice([-2, -1, 1, 3])}
-        lasting = chance.choice([1, 2, None])
-        return FaultSpec(name, {**options, **where, "after": chance.randint(0, 4), "times": lasting}, True)
-    if kind == 4:
-        return FaultSpec(
-            "Respond", {"status": 429, "retry_after": chance.choice([0, 0.5, 20, 7200]), **where, "times": times}
-        )
-    if kind == 5:
-        burst = {"status": chance.choice([500, 502, 503, 504]), "times": chance.choice([1, 3, 6, 20])}
-        return FaultSpec("Respond", {**burst, **where})
-    if kind == 6:
-        return FaultSpec("Respond", {"status": chance.choice([400, 401, 403, 404, 413]), **where, "times": 1})
-    if kind == 7:
-        return FaultSpec("DropConnection", {**where, "times": times})
-    if kind == 8:
-        return FaultSpec("CutShort", {"after_bytes": chance.choice([0, 1, 100, 400]), **where, "times": times})
-    if kind == 9:
-        return FaultSpec("TooManyIds", {"over": chance.randint(1, 3)})
-    if kind == 10:
-        odd = [
-            ("LoginPage", {}),
-            ("RedirectElsewhere", {}),
-            ("MissingScope", {}),
-            ("RateLimitHeaders", {"near_limit": True}),
-        ]
-        name, options = chance.choice([*odd, ("RateLimitHeaders", {})])
-        return FaultSpec(name, {**options, **where})
+def _draw_fault(chance: random.Random) -> DrawnFault | Meanwhile:
+    if chance.random() < 0.85:
+        return faults.draw(chance)
     # One thing that neither hides nor deletes, so that what is shown before and after was shown all the time.
     action = chance.choice(["edit", "move", "retitle", "reparent", "create", "create_child", "attach", "relabel"])
-    return FaultSpec("Meanwhile", {"action": action, "number": chance.randint(0, 30), "after": after})
+    return Meanwhile(action, chance.randint(0, 30), chance.randint(0, 12))
 
 
 def do(wiki: Any, action: str, number: int) -> None:

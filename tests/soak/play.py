@@ -27,7 +27,7 @@ from airflow_provider_confluence.sync.extract import extract
 from airflow_provider_confluence.sync.index import index
 from airflow_provider_confluence.sync.journal import Journal
 from airflow_provider_confluence.testing.sandbox import ManualClock, Model, Readings, Sandbox
-from tests.soak.history import FewRows, History, Step, do
+from tests.soak.history import FewRows, History, Step, do, make_fault
 from tests.sync.conftest import Wiki, fill
 from tests.sync.histories import StopAt, Stopped
 
@@ -211,7 +211,7 @@ def play(history: History, folder: Path) -> list[Finding]:
                 do(wiki, action, argument)
             clock.advance(step.wait_seconds)
             _slow_down(sandbox, history)
-            sandbox.faults.add(*(spec.make(wiki) for spec in step.faults))
+            sandbox.faults.add(*(make_fault(spec, wiki) for spec in step.faults))
             found += [replace(f, text=f"after run {number}: {f.text}") for f in _run(wiki, step)]
             if step.shows_space:
                 model.show_space("DOCS")
