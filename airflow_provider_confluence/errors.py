@@ -43,6 +43,17 @@ class StorageError(ConfigurationError):
     """The storage cannot be used as it is: not writable, a file cut short, a file missing that should be there."""
 
 
+class MissingFileError(StorageError):
+    """A file is not to be seen that should be there: lost, or on another worker's disk.
+
+    :param name: the file's full name.
+    """
+
+    def __init__(self, name: str, message: str) -> None:
+        self.name = name
+        super().__init__(message)
+
+
 class UpgradeNeededError(ConfigurationError):
     """The state was written by a newer version of this package; this worker must be upgraded."""
 

@@ -44,7 +44,7 @@ class Gate:
     :param max_in_flight: requests at a time, at most.
     :param requests_per_second: the pace, at most, with bursts of one second's worth; ``None`` leaves it to the server's headers.
     :param patience_seconds: the longest pause a request sits out; a longer one raises :class:`RateLimitedError`.
-    :param clock: monotonic seconds. :param now: the wall clock, for a ``Retry-After`` that is a date.
+    :param clock: monotonic seconds. :param now: the wall clock, for a ``Retry-After`` that is a date in an answer without one.
     :param sleep: waits; by default in a way that a cancelled caller wakes from.
     :param jitter: returns a number from 0 to 1.
     """
@@ -203,20 +203,20 @@ class Gate:
         return self._jitter() * float(min(most, first * 2.0 ** (tries - 1)))
 
     def retry_after_seconds(self, headers: Mapping[str, str]) -> float | None:
-        """Return what the ``Retry-After`` header asks for, given in seconds or as a date; ``None`` without a readable one."""
+        """Return what the ``Retry-After`` header asks for, given in seconds or as a date; ``None`` without a readable one.
+
+        A date is held against the answer's own ``Date``: our clock may be wrong by hours.
+        """
         value = headers.get("Retry-After", "").strip()
         if not value:
             return None
         try:
             seconds = float(value)
         except ValueError:
-            try:
-                when = parsedate_to_datetime(value)
-            except (TypeError, ValueError):
+            when = _date(value)
+            if when is None:
                 return None
-            if when.tzinfo is None:
-                when = when.replace(tzinfo=timezone.utc)
-            seconds = (when - self._now()).total_seconds()
+            seconds = (when - (_date(headers.get("Date", "")) or self._now())).total_seconds()
         return max(0.0, seconds) if math.isfinite(seconds) else None
 
     def _complain(self) -> None:
@@ -306,6 +306,14 @@ def _number(headers: Mapping[str, str], name: str) -> float | None:
     except ValueError:
         return None
     return value if math.isfinite(value) and value >= 0 else None
+
+
+def _date(value: str) -> datetime | None:
+    try:
+        when = parsedate_to_datetime(value)
+    except (TypeError, ValueError):
+        return None
+    return when if when.tzinfo is not None else when.replace(tzinfo=timezone.utc)
 
 
 _gates: OrderedDict[tuple[int, Origin, str], Gate] = OrderedDict()

@@ -93,7 +93,7 @@ def commit(run: RunContext, datasource_id: str, revision: int) -> RunResult:
     run.reached("head_written")
     _clean_up(journal, moved, keep=plan.datasource.keep_runs)
     run.reached("batches_deleted")
-    run.observer(Event("committed", datasource_id, result.counts))
+    run.tell(Event("committed", datasource_id, result.counts))
     return result
 
 
@@ -177,9 +177,11 @@ def _reported(journal: Journal, head: Head, revision: int) -> RunResult:
             f"run {revision} of datasource {journal.datasource_id} was committed or overtaken long ago, and its result is no longer kept; "
             f"the last commit is run {head.revision}",
         )
-    for name in ("problems", "notes", "failures"):
-        value[name] = tuple(value[name])
-    return RunResult(**value)
+    return journal.storage.understood(journal.result_name(revision), _result_from, value)
+
+
+def _result_from(value: Mapping[str, Any]) -> RunResult:
+    return RunResult(**{**value, **{name: tuple(value[name]) for name in ("problems", "notes", "failures")}})
 
 
 def _clean_up(journal: Journal, head: Head, *, keep: int) -> None:

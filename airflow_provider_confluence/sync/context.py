@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -9,6 +10,8 @@ from airflow_provider_confluence.confluence.client import ConfluenceClient
 from airflow_provider_confluence.datasource import Datasource
 from airflow_provider_confluence.sinks.base import Sink
 from airflow_provider_confluence.sync.storage import Storage
+
+_log = logging.getLogger(__name__)
 
 # The named places at which a run may be stopped, in the order in which a whole run passes them. Tests stop it at each.
 CRASH_POINTS = (
@@ -52,7 +55,7 @@ class RunContext:
     """What a step works with.
 
     ``connect`` returns a client of the step's own, which the step closes; ``make_sink`` likewise a sink for a datasource. ``observer`` is
-    told of progress. ``reached`` is called with the name of every crash point that is passed; a test raises there.
+    told of progress through :meth:`tell`. ``reached`` is called with the name of every crash point that is passed; a test raises there.
     """
 
     storage: Storage
@@ -60,3 +63,10 @@ class RunContext:
     make_sink: Callable[[Datasource], Sink]
     observer: Callable[[Event], None] = _ignore_event
     reached: Callable[[str], None] = _go_on
+
+    def tell(self, event: Event) -> None:
+        """Tell the observer; what it raises is logged and forgotten, because showing a run must not fail it."""
+        try:
+            self.observer(event)
+        except Exception:  # noqa: BLE001 - observability never fails the task; the observer is not ours
+            _log.warning("the observer failed at %r of %s", event.name, event.datasource_id, exc_info=True)

@@ -21,6 +21,7 @@ from airflow_provider_confluence.sync.includes import Titles
 from airflow_provider_confluence.sync.journal import Journal, Plan, PlanItem
 from airflow_provider_confluence.sync.known import reload_known
 from airflow_provider_confluence.sync.manifest import Record
+from airflow_provider_confluence.sync.recipe import check_converter
 from airflow_provider_confluence.sync.references import References
 from airflow_provider_confluence.sync.storage import LinesWriter
 from airflow_provider_confluence.sync.surroundings import context_hash
@@ -50,10 +51,14 @@ def extract(run: RunContext, datasource_id: str, revision: int, shard: int) -> E
 
     :raises SupersededError: when a newer run holds the claim, or this one is committed.
     :raises StorageError: when the plan is not to be seen from this worker.
+    :raises ConfigurationError: when the plan has no such shard.
+    :raises UpgradeNeededError: when a newer version of this package made the plan.
     """
     journal = Journal(run.storage, datasource_id)
     journal.fence(revision)
     plan = journal.read_plan(revision)
+    plan.check_shard(shard)
+    check_converter(datasource_id, plan.converter)
     client = run.connect(plan.datasource)
     client.archived = plan.datasource.archived
     try:
@@ -67,8 +72,13 @@ def extract(run: RunContext, datasource_id: str, revision: int, shard: int) -> E
 
 def extracted(run: RunContext, journal: Journal, plan: Plan) -> list[ExtractCounts]:
     """Return the counts of the shards whose extraction ended."""
-    found = (run.storage.read_json(_summary_name(journal, plan.revision, shard)) for shard in range(len(plan.shards)))
-    return [ExtractCounts(**value) for value in found if value is not None]
+    names = [_summary_name(journal, plan.revision, shard) for shard in range(len(plan.shards))]
+    found = ((name, run.storage.read_json(name)) for name in names)
+    return [run.storage.understood(name, _counts, value) for name, value in found if value is not None]
+
+
+def _counts(value: Mapping[str, Any]) -> ExtractCounts:
+    return ExtractCounts(**value)
 
 
 def _summary_name(journal: Journal, revision: int, shard: int) -> str:
@@ -246,7 +256,7 @@ class _Extraction:
             batch.writer.close()
             self.run.reached("batch_staged")
             numbers = {"done": self.done, "of": self.plan.shards[self.shard]}
-            self.run.observer(Event("extracted", self.plan.datasource.id, numbers, f"shard {self.shard}"))
+            self.run.tell(Event("extracted", self.plan.datasource.id, numbers, f"shard {self.shard}"))
 
     def _tombstone(self, item: PlanItem) -> Tombstone:
         datasource_id = self.plan.datasource.id
@@ -256,12 +266,19 @@ class _Extraction:
 
 
 def read_staged(line: Mapping[str, Any]) -> Document | Tombstone | None:
-    """Return what a staged line holds for the sink, or ``None`` where it holds a failure or an item that is gone."""
-    if "document" in line:
-        return Document.from_json(line["document"])
+    """Return what a staged line holds for the sink, or ``None`` where it holds a failure or an item that is gone.
+
+    :raises KeyError: :raises TypeError: where it holds none of these.
+    """
     if "tombstone" in line:
         return Tombstone(**line["tombstone"])
-    return None
+    if "gone" in line:
+        return None
+    Record.from_json(line["record"])
+    if "failure" in line:
+        _ = line["failure"]["reason"], line["failure"]["message"]
+        return None
+    return Document.from_json(line["document"])
 
 
 def _as_planned(entry: Entry, planned: Entry) -> Entry:

@@ -34,10 +34,12 @@ def index(run: RunContext, datasource_id: str, revision: int, shard: int) -> Ind
     :raises SupersededError: when a newer run holds the claim, or this one is committed.
     :raises StorageError: when a staged batch is not to be seen from this worker.
     :raises SinkUnavailableError: when the sink does not take a batch now.
+    :raises ConfigurationError: when the plan has no such shard.
     """
     journal = Journal(run.storage, datasource_id)
     journal.fence(revision)
     plan = journal.read_plan(revision)
+    plan.check_shard(shard)
     sink = run.make_sink(plan.datasource)
     try:
         sink.open(Owner(datasource_id, journal.deployment_id(), plan.site))
@@ -69,9 +71,7 @@ class _Indexing:
             else:
                 self._batch(number)
             done += size
-            self.run.observer(
-                Event("indexed", self.plan.datasource.id, {"done": done, "of": total}, f"shard {self.shard}")
-            )
+            self.run.tell(Event("indexed", self.plan.datasource.id, {"done": done, "of": total}, f"shard {self.shard}"))
         return IndexCounts(**self.counts)
 
     def _batch(self, number: int) -> None:
@@ -83,14 +83,14 @@ class _Indexing:
             self.journal.receipt_name(self.plan.revision, self.shard, number)
         ) as receipts:
             for chunk in _chunks(lines):
-                for receipt in self._write(chunk):
+                for receipt in self._write(name, chunk):
                     receipts.add(receipt)
             self.run.reached("sink_written")
             receipts.close()
         self.run.reached("receipt_written")
 
-    def _write(self, chunk: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        items = [(line, read_staged(line)) for line in chunk]
+    def _write(self, name: str, chunk: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+        items = [(line, self.run.storage.understood(name, read_staged, line)) for line in chunk]
         writes = [item for _, item in items if item is not None]
         if writes:
             # The fence stands right before every write: a run that lost its claim must not touch the sink.

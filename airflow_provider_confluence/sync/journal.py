@@ -15,7 +15,12 @@ from typing import Any
 
 from airflow_provider_confluence.datasource import Datasource
 from airflow_provider_confluence.documents import Entry
-from airflow_provider_confluence.errors import OwnershipError, StorageError, SupersededError
+from airflow_provider_confluence.errors import (
+    ConfigurationError,
+    MissingFileError,
+    OwnershipError,
+    SupersededError,
+)
 from airflow_provider_confluence.sync.manifest import FORMAT, Record, check_format
 from airflow_provider_confluence.sync.storage import Storage
 
@@ -130,6 +135,24 @@ class Plan:
     reconciled: Mapping[str, Any]
     requests: int
 
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Plan:
+        """Return the plan whose fields were written as plain JSON."""
+        given = {**value, "datasource": Datasource.from_json(value["datasource"])}
+        for name in ("shards", "absorbed", "previous_targets", "notes"):
+            given[name] = tuple(value[name])
+        return cls(**given)
+
+    def check_shard(self, shard: int) -> None:
+        """Return only where the plan has such a shard. :raises ConfigurationError: else, naming those that it has."""
+        if isinstance(shard, int) and 0 <= shard < len(self.shards):
+            return
+        has = f"shards 0 to {len(self.shards) - 1}" if self.shards else "no shards, because nothing changed"
+        raise ConfigurationError(
+            f"run {self.revision} of datasource {self.datasource.id} has {has}, and {shard!r} is none of them; "
+            "extract and index take the references that list_changes returned"
+        )
+
     def batches(self, shard: int) -> int:
         """Return how many staged files a shard has."""
         return -(-self.shards[shard] // self.batch_items)
@@ -155,7 +178,7 @@ class Journal:
             known = self._readable("instance.json")
             if known is None:
                 raise self.missing("instance.json")
-        return str(known["id"])
+        return self.storage.understood("instance.json", lambda value: str(value["id"]), known)
 
     # ---------------------------------------------------------------- claim
     def claim(self, server_time_ms: int) -> int:
@@ -182,7 +205,9 @@ class Journal:
 
     def read_claim(self) -> dict[str, Any] | None:
         """Return the claim, or ``None`` where nobody ever claimed this datasource."""
-        return self._readable(f"{self.folder}/claim.json")
+        name = f"{self.folder}/claim.json"
+        value = self._readable(name)
+        return None if value is None else self.storage.understood(name, _claim, value)
 
     def fence(self, revision: int) -> None:
         """Return only where this run still holds the claim and is not committed.
@@ -203,24 +228,25 @@ class Journal:
             raise self._superseded(revision, claim["revision"] if claim else 0)
 
     def _superseded(self, revision: int, newer: int) -> SupersededError:
+        why = (
+            f"run {newer} has claimed the datasource"
+            if newer
+            else f"{self.storage.where(f'{self.folder}/claim.json')}, by which it held the datasource, is gone"
+        )
         return SupersededError(
-            revision,
-            newer,
-            f"run {revision} of datasource {self.datasource_id} stands aside: run {newer} has claimed the datasource",
+            revision, newer, f"run {revision} of datasource {self.datasource_id} stands aside: {why}"
         )
 
     # ---------------------------------------------------------------- head
     def read_head(self) -> Head | None:
         """Return the last commit, or ``None`` where there is none. :raises StorageError: when it is damaged."""
-        value = self._readable(f"{self.folder}/head.json")
+        name = f"{self.folder}/head.json"
+        value = self._readable(name)
         if value is None:
             return None
         value.pop("format")
-        if value.pop("datasource_id") != self.datasource_id:
-            raise OwnershipError(
-                f"{self.storage.where(f'{self.folder}/head.json')} belongs to another datasource; each datasource needs its own folder"
-            )
-        return Head(**{**value, "previous_targets": tuple(value["previous_targets"])})
+        self._check_owner(name, value.pop("datasource_id", None))
+        return self.storage.understood(name, _head, value)
 
     def write_head(self, head: Head) -> None:
         """Move the head: this is the commit."""
@@ -276,14 +302,25 @@ class Journal:
 
     def find_plan(self, revision: int) -> Plan | None:
         """Return a run's plan, or ``None`` where it never wrote one (then it wrote nothing to the sink either)."""
-        value = self._readable(f"{self._run(revision)}/plan.json")
+        name = f"{self._run(revision)}/plan.json"
+        value = self._readable(name)
         if value is None:
             return None
         value.pop("format")
-        value["datasource"] = Datasource.from_json(value["datasource"])
-        for name in ("shards", "absorbed", "previous_targets", "notes"):
-            value[name] = tuple(value[name])
-        return Plan(**value)
+        plan = self.storage.understood(name, Plan.from_json, value)
+        self._check_owner(name, plan.datasource.id)
+        return plan
+
+    def lost_plan(self, revision: int) -> str | None:
+        """Return the name of a plan that is not there though its run went on to stage or to write: a plan that was lost."""
+        begun = {"batches", "receipts"} & set(self.storage.names(self._run(revision)))
+        return f"{self._run(revision)}/plan.json" if begun else None
+
+    def stray_items(self, revision: int) -> Iterator[PlanItem]:
+        """Yield the items of a run whose plan is lost."""
+        for name in self.storage.names(self._run(revision)):
+            if name.startswith("items-"):
+                yield from self._items(f"{self._run(revision)}/{name}")
 
     def read_plan(self, revision: int) -> Plan:
         """Return a run's plan. :raises StorageError: where it is not to be seen from here."""
@@ -294,22 +331,19 @@ class Journal:
 
     def items(self, plan: Plan, shard: int) -> Iterator[PlanItem]:
         """Yield the items of a shard, in plan order."""
-        for line in self._lines(f"{self._run(plan.revision)}/items-{shard}.jsonl.gz"):
-            yield PlanItem.from_json(line)
+        yield from self._items(f"{self._run(plan.revision)}/items-{shard}.jsonl.gz")
 
     def rest(self, plan: Plan) -> Iterator[Record]:
         """Yield what the plan left for a later run."""
-        for line in self._lines(f"{self._run(plan.revision)}/rest.jsonl.gz"):
-            yield Record.from_json(line)
+        name = f"{self._run(plan.revision)}/rest.jsonl.gz"
+        for line in self._lines(name):
+            yield self.storage.understood(name, Record.from_json, line)
 
     def withheld(self, revision: int) -> set[str]:
-        """Return the ids whose deletion a run withheld."""
-        return {line["id"] for line in self._lines(f"{self._run(revision)}/withheld.jsonl.gz")}
-
-    def find_withheld(self, revision: int) -> set[str]:
         """Return the ids whose deletion a run withheld; none where the file is lost."""
-        lines = self.storage.read_lines(f"{self._run(revision)}/withheld.jsonl.gz")
-        return {line["id"] for line in lines or ()}
+        name = f"{self._run(revision)}/withheld.jsonl.gz"
+        lines = self.storage.read_lines(name) or iter(())
+        return {self.storage.understood(name, lambda value: str(value["id"]), line) for line in lines}
 
     # ---------------------------------------------------------------- batches and receipts
     def batch_name(self, revision: int, shard: int, number: int) -> str:
@@ -324,7 +358,9 @@ class Journal:
         """Yield every receipt of a run that is there."""
         for shard in range(len(plan.shards)):
             for number in range(plan.batches(shard)):
-                yield from self.storage.read_lines(self.receipt_name(plan.revision, shard, number)) or ()
+                name = self.receipt_name(plan.revision, shard, number)
+                for line in self.storage.read_lines(name) or ():
+                    yield self.storage.understood(name, _receipt, line)
 
     def delete_batches(self, revision: int) -> None:
         """Remove the staged documents of a run whose receipts are absorbed."""
@@ -340,13 +376,17 @@ class Journal:
         self.storage.delete(f"{self._run(revision)}/plan.json")
         self.storage.delete_folder(self._run(revision))
 
+    def result_name(self, revision: int) -> str:
+        """Return the name of what a run came to, below the storage's base."""
+        return f"{self._run(revision)}/result.json"
+
     def write_result(self, revision: int, value: Mapping[str, Any]) -> None:
         """Keep what a run came to, for whoever asks again."""
-        self.storage.write_json(f"{self._run(revision)}/result.json", value)
+        self.storage.write_json(self.result_name(revision), value)
 
     def read_result(self, revision: int) -> dict[str, Any] | None:
         """Return what a run came to, where it is still kept."""
-        return self.storage.read_json(f"{self._run(revision)}/result.json")
+        return self.storage.read_json(self.result_name(revision))
 
     # ---------------------------------------------------------------- the end
     def delete_rest(self) -> None:
@@ -363,15 +403,27 @@ class Journal:
         )
 
     # ---------------------------------------------------------------- inside
-    def missing(self, name: str) -> StorageError:
+    def missing(self, name: str) -> MissingFileError:
         """Return the error that says that a file is not to be seen from this worker."""
-        return StorageError(
+        return MissingFileError(
+            self.storage.where(name),
             f"{self.storage.where(name)} should be there and is not. If workers share no disk, set [confluence] storage_path to an object "
-            "store (s3://…, gs://…, abfs://…) that all of them see"
+            "store (s3://…, gs://…, abfs://…) that all of them see. If the file is lost, run again: the next run asks for what it recorded",
         )
 
     def _run(self, revision: int) -> str:
         return f"{self.folder}/runs/{revision}"
+
+    def _items(self, name: str) -> Iterator[PlanItem]:
+        for line in self._lines(name):
+            yield self.storage.understood(name, PlanItem.from_json, line)
+
+    def _check_owner(self, name: str, found: object) -> None:
+        if found != self.datasource_id:
+            raise OwnershipError(
+                f"{self.storage.where(name)} belongs to datasource {found}, not to {self.datasource_id}: the folder was copied or renamed. "
+                f"Each datasource needs its own; remove {self.storage.where(self.folder)} to start afresh"
+            )
 
     def _lines(self, name: str) -> Iterator[dict[str, Any]]:
         lines = self.storage.read_lines(name)
@@ -384,3 +436,22 @@ class Journal:
         if value is not None:
             check_format(value, self.storage.where(name))
         return value
+
+
+def _claim(value: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "revision": int(value["revision"]),
+        "owner": str(value["owner"]),
+        "open": [int(revision) for revision in value["open"]],
+    }
+
+
+def _head(value: dict[str, Any]) -> Head:
+    return Head(**{**value, "previous_targets": tuple(value["previous_targets"])})
+
+
+def _receipt(value: dict[str, Any]) -> dict[str, Any]:
+    """Return a receipt that has what every receipt has."""
+    if value["op"] != "delete" and value["outcome"] != "gone":
+        Record.from_json(value["record"])
+    return {**value, "id": str(value["id"])}

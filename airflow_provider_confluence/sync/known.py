@@ -6,12 +6,15 @@ index again where it is listed and removes it where it is not.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
-from airflow_provider_confluence.errors import SupersededError
+from airflow_provider_confluence.errors import MissingFileError, SupersededError
 from airflow_provider_confluence.sync.journal import Head, Journal, Plan
 from airflow_provider_confluence.sync.manifest import Record, Standing, generations, read_generation
+
+T = TypeVar("T")
 
 _SUCCESS = ("written", "superseded")
 
@@ -21,11 +24,13 @@ class Known:
     """The records by content id.
 
     ``plans`` are those of the dead runs that are taken over. ``fresh`` holds the ids that those runs wrote as today's settings want them.
+    ``lost`` says which files of dead runs are gone, by revision: they may have written what no file of ours names.
     """
 
     records: dict[str, Record] = field(default_factory=dict)
     plans: tuple[Plan, ...] = ()
     fresh: set[str] = field(default_factory=set)
+    lost: dict[int, list[str]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -65,10 +70,14 @@ def load_known(journal: Journal, head: Head | None, *, before: int, recipe: str,
     for revision in sorted(r for r in opened if since < r < before):
         plan = journal.find_plan(revision)
         if plan is None:
+            _doubt_strays(known, journal, revision)
             continue
         plans.append(plan)
         elsewhere = dict(known.records) if plan.target != target else {}
-        apply_receipts(known.records, journal, plan)
+        lost: list[str] = []
+        apply_receipts(known.records, journal, plan, lost=lost)
+        if lost:
+            known.lost[revision] = lost
         # What the dead run removed from another index is still in this one.
         for content_id in elsewhere.keys() - known.records.keys():
             known.records[content_id] = replace(elsewhere[content_id], pending=True)
@@ -116,10 +125,23 @@ def _doubt_written_by(records: dict[str, Record], revision: int) -> None:
             records[content_id] = replace(record, pending=True)
 
 
-def apply_receipts(records: dict[str, Record], journal: Journal, plan: Plan) -> Tally:
+def _doubt_strays(known: Known, journal: Journal, revision: int) -> None:
+    """Take in what is left of a run whose plan is lost. A run that died before its plan wrote nothing, and leaves nothing to doubt."""
+    lost = journal.lost_plan(revision)
+    if lost is None:
+        return
+    known.lost[revision] = [journal.storage.where(lost)]
+    for item in journal.stray_items(revision):
+        known.records[item.content_id] = replace(known.records.get(item.content_id) or item.record(), pending=True)
+
+
+def apply_receipts(records: dict[str, Record], journal: Journal, plan: Plan, *, lost: list[str] | None = None) -> Tally:
     """Bring ``records`` up to what a run's receipts say, and mark what it left as pending.
 
     Items without a receipt stay pending: whether the sink holds them is not known.
+
+    :param lost: takes the names of files that are gone.
+    :raises MissingFileError: for such a file, where nobody takes its name.
     """
     tally = Tally()
     answered: set[str] = set()
@@ -128,14 +150,23 @@ def apply_receipts(records: dict[str, Record], journal: Journal, plan: Plan) -> 
         answered.add(content_id)
         _apply(records, receipt, plan.revision, tally)
     for shard in range(len(plan.shards)):
-        for item in journal.items(plan, shard):
+        for item in _there(journal.items(plan, shard), lost):
             if item.content_id in answered:
                 continue
             tally.unfinished += 1
             records[item.content_id] = replace(records.get(item.content_id) or item.record(), pending=True)
-    for record in journal.rest(plan):
+    for record in _there(journal.rest(plan), lost):
         records[record.content_id] = replace(records.get(record.content_id) or record, pending=True)
     return tally
+
+
+def _there(lines: Iterator[T], lost: list[str] | None) -> Iterator[T]:
+    try:
+        yield from lines
+    except MissingFileError as error:
+        if lost is None:
+            raise
+        lost.append(error.name)
 
 
 def _apply(records: dict[str, Record], receipt: dict[str, object], revision: int, tally: Tally) -> None:

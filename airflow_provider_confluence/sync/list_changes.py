@@ -9,20 +9,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient, Identity
 from airflow_provider_confluence.datasource import Datasource, parse_duration
 from airflow_provider_confluence.documents import instant, rfc3339
-from airflow_provider_confluence.errors import ConfigurationError, OwnershipError, RetryLaterError, UpgradeNeededError
+from airflow_provider_confluence.errors import ConfigurationError, OwnershipError, RetryLaterError
 from airflow_provider_confluence.sinks.base import Owner
 from airflow_provider_confluence.sync.arrivals import notes_for, tell_others
 from airflow_provider_confluence.sync.context import Event, RunContext
 from airflow_provider_confluence.sync.includes import titles_now
 from airflow_provider_confluence.sync.journal import Head, Journal, Plan, PlanItem
 from airflow_provider_confluence.sync.known import Known, doubt_inventory, load_known
-from airflow_provider_confluence.sync.newest_first import DoubtError, list_newest
-from airflow_provider_confluence.sync.recipe import CONVERTER, recipe_of, target_of
+from airflow_provider_confluence.sync.newest_first import OVERLAP_MINUTES, DoubtError, list_newest
+from airflow_provider_confluence.sync.recipe import CONVERTER, check_converter, recipe_of, target_of
 from airflow_provider_confluence.sync.removals import RemovalFinder
 from airflow_provider_confluence.sync.scope import Judged, Scope, Spaces, check_roots, find_spaces
 from airflow_provider_confluence.sync.surroundings import fill_labels
@@ -130,13 +131,18 @@ class _Listing:
         consented = self._consented(head)
         known = load_known(journal, head, before=revision, recipe=self.recipe, target=self.target)
         for dead in known.plans:
+            check_converter(self.datasource.id, dead.converter)
             self._check_site(dead.site)
+        for dead_revision, names in known.lost.items():
+            self.notes.append(
+                f"run {dead_revision} died and {', '.join(names)} is lost; what it recorded is asked for again"
+            )
         # Before anything is listed: what is noted later is for the next run.
         # Where they were in scope a moment ago they are listed once more, so that it is seen why they leave.
         self.client.archived = any(one.archived for one in (self.datasource, *self._before(known, head)))
         self.arrivals = notes_for(run.storage, self.datasource.id)
         self.mode = self._choose(head, known, identity)
-        if head is None or head.target != self.target or self.mode == "verify":
+        if head is None or head.target != self.target or self.mode == "verify" or known.lost:
             self._ask_the_sink(known, head)
         self.found_spaces = self._find_spaces(known, head)
         self.spaces = self.found_spaces.within
@@ -196,7 +202,7 @@ class _Listing:
             batch_items=BATCH_ITEMS,
             base_revision=head.revision if head else None,
             generation=head.generation if head else None,
-            absorbed=tuple(dead.revision for dead in known.plans),
+            absorbed=tuple(sorted({*(dead.revision for dead in known.plans), *known.lost})),
             from_scratch=head is None,
             watermark=head.watermark if head is not None and self.targets else rfc3339(identity.server_time),
             recipe=self.recipe,
@@ -224,18 +230,14 @@ class _Listing:
         run.reached("items_written")
         journal.write_plan(plan)
         run.reached("plan_written")
-        run.observer(Event("planned", self.datasource.id, plan.counts))
+        run.tell(Event("planned", self.datasource.id, plan.counts))
         return PlanReference(self.datasource.id, revision, len(shards), plan.counts)
 
     # ---------------------------------------------------------------- before listing
     def _check_head(self, head: Head | None) -> None:
         if head is None:
             return
-        if head.converter > CONVERTER:
-            raise UpgradeNeededError(
-                f"datasource {self.datasource.id} was last indexed by a newer version of airflow-provider-confluence "
-                f"(converter {head.converter}, this worker has {CONVERTER}); upgrade this worker"
-            )
+        check_converter(self.datasource.id, head.converter)
         self._check_site(head.site)
 
     def _check_site(self, site: str) -> None:
@@ -272,7 +274,7 @@ class _Listing:
         """Return the revision by which consent is given: the one that was named already, where it was named for all of these."""
         if not withheld:
             return head.withheld if head is not None and self.targets else None
-        if head is not None and head.withheld is not None and withheld <= self.journal.find_withheld(head.withheld):
+        if head is not None and head.withheld is not None and withheld <= self.journal.withheld(head.withheld):
             return head.withheld
         return revision
 
@@ -310,8 +312,9 @@ class _Listing:
                 raise ConfigurationError(
                     f"mode verify is not for the sink {self.datasource.sink['type']}: it cannot list what it holds"
                 )
-            elif self.journal.runs() if head is None else self.target in head.previous_targets:
+            elif self.journal.runs() if head is None else known.lost or self.target in head.previous_targets:
                 why = "the last commit is lost" if head is None else "the sink was another one in between"
+                why = "what a dead run recorded is lost" if known.lost else why
                 self.notes.append(
                     f"{why} and this sink cannot list what it holds: documents of pages deleted since cannot be known; "
                     f"to start from an empty index, disable the datasource and run: airflow-confluence purge {self.datasource.id}"
@@ -337,20 +340,30 @@ class _Listing:
         if self.mode not in ("auto", "changes"):
             return self.mode
         scope_is_another = Datasource.from_json(head.datasource).scope != self.datasource.scope
-        if scope_is_another or known.plans or self._anew(head) or head.account != identity.account_id or head.withheld:
+        if scope_is_another or self._anew(head) or head.account != identity.account_id or head.withheld:
             return "reconcile"  # a quick look would not see what follows from that
+        if known.plans or known.lost:
+            return "reconcile"
+        if identity.server_time - instant(head.watermark) < -timedelta(minutes=OVERLAP_MINUTES):
+            self.notes.append(
+                f"Confluence's clock went back, from {head.watermark} to {rfc3339(identity.server_time)}: changes by the new time "
+                "stand below older ones, so everything was listed"
+            )
+            return "reconcile"
         if self.mode == "changes":
             return "changes"
         last = head.reconciled
         if self.arrivals != last.get("arrivals", {}):
             return "reconcile"  # another datasource saw something come into our spaces
         cheap = last["requests"] <= self.datasource.cheap_reconcile_requests
-        interval = parse_duration(self.datasource.reconcile_interval)
-        return (
-            "reconcile"
-            if cheap or not last["at"] or identity.server_time - instant(last["at"]) >= interval
-            else "changes"
-        )
+        return "reconcile" if cheap or self._is_due(last["at"], identity) else "changes"
+
+    def _is_due(self, last_at: str, identity: Identity) -> bool:
+        if not last_at:
+            return True
+        age = identity.server_time - instant(last_at)
+        # One that seems to lie in the future was dated by a clock that has been set right since.
+        return age >= parse_duration(self.datasource.reconcile_interval) or age < -timedelta(minutes=OVERLAP_MINUTES)
 
     def _list(self, known: Known, head: Head | None) -> Judged:
         if self.mode == "changes" and head is not None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from airflow_provider_confluence.errors import StorageError, UpgradeNeededError
+from airflow_provider_confluence.errors import OwnershipError, StorageError, UpgradeNeededError
 from airflow_provider_confluence.sync.storage import Storage
 
 FORMAT = 1
@@ -108,6 +108,7 @@ def read_generation(storage: Storage, folder: str, revision: int) -> Iterator[Re
 
     :raises StorageError: when the file is missing or damaged.
     :raises UpgradeNeededError: when a newer version of this package wrote it.
+    :raises OwnershipError: when it is another datasource's.
     """
     name = f"{folder}/{_name(revision)}"
     lines = storage.read_lines(name)
@@ -118,14 +119,19 @@ def read_generation(storage: Storage, folder: str, revision: int) -> Iterator[Re
         )
     header = next(lines, dict[str, Any]())
     check_format(header, storage.where(name))
+    if header.get("datasource_id", folder) != folder:
+        raise OwnershipError(
+            f"{storage.where(name)} belongs to datasource {header['datasource_id']}: the folder was copied. Each datasource needs its own; "
+            f"remove {storage.where(folder)} to start afresh"
+        )
     for line in lines:
-        yield Record.from_json(line)
+        yield storage.understood(name, Record.from_json, line)
 
 
 def write_generation(storage: Storage, folder: str, revision: int, records: Iterable[Record]) -> int:
     """Write a generation and return how many records it holds."""
     with storage.lines_writer(f"{folder}/{_name(revision)}") as writer:
-        writer.add({"format": FORMAT, "revision": revision})
+        writer.add({"format": FORMAT, "datasource_id": folder, "revision": revision})
         for record in sorted(records, key=lambda r: r.content_id):
             writer.add(record.to_json())
         writer.close()

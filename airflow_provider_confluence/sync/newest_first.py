@@ -89,7 +89,7 @@ class _QuickLook:
         self._add_contained(contained)
         self._add_unfinished()
         self._add_includers()
-        self.run.observer(Event("listed", self.datasource.id, {"listed": self.seen}, "the latest changes"))
+        self.run.tell(Event("listed", self.datasource.id, {"listed": self.seen}, "the latest changes"))
         return Listed(self.entries)
 
     def _is_new(self, entry: Entry) -> bool:

@@ -12,13 +12,16 @@ import os
 import secrets
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from upath import UPath
 
 from airflow_provider_confluence.errors import StorageError
+
+T = TypeVar("T")
 
 # What a buffer may hold in memory before it moves to a temporary file.
 _SPOOL_BYTES = 4 * 1024 * 1024
@@ -58,13 +61,13 @@ class Storage:
 
     def write(self, name: str, data: bytes) -> None:
         """Put a file in place, whole and durable. :raises StorageError: when it cannot be written."""
-        with _Spool() as spool:
+        with self._aside(), _Spool() as spool:
             spool.write(data)
             self._place(name, spool)
 
     def write_new(self, name: str, data: bytes) -> None:
         """Put a file in place unless there is one already; of several who do so at once, one wins."""
-        with _Spool() as spool:
+        with self._aside(), _Spool() as spool:
             spool.write(data)
             self._place(name, spool, only_new=True)
 
@@ -126,15 +129,7 @@ class Storage:
         :raises StorageError: when the file is cut short or is no JSON object; it is left as it is.
         """
         data = self.read(name)
-        if data is None:
-            return None
-        try:
-            value = json.loads(data)
-        except ValueError as error:
-            raise self._damaged(name) from error
-        if not isinstance(value, dict):
-            raise self._damaged(name)
-        return value
+        return None if data is None else self._object(name, data)
 
     def write_json(self, name: str, value: Mapping[str, Any]) -> None:
         """Put a JSON object in place, whole and durable."""
@@ -162,11 +157,13 @@ class Storage:
         with raw, gzip.GzipFile(fileobj=raw) as unpacked:
             try:
                 for line in unpacked:
-                    yield json.loads(line)
+                    yield self._object(name, line)
                 if raw.tell() == 0:  # gzip takes an empty file for an archive of nothing
                     raise EOFError
-            except (EOFError, ValueError, zlib.error, gzip.BadGzipFile) as error:
-                raise self._damaged(name) from error
+            except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+                raise self.damaged(name) from error
+            except OSError as error:
+                raise self._refused("read", name, error) from error
 
     def write_lines(self, name: str, lines: Iterable[Mapping[str, Any]]) -> int:
         """Put a compressed JSON lines file in place, streaming; return the number of lines."""
@@ -180,7 +177,23 @@ class Storage:
         """Return a writer for a file that grows line by line and is put in place by its ``close``."""
         return LinesWriter(self, name)
 
+    def understood(self, name: str, read: Callable[[dict[str, Any]], T], value: dict[str, Any]) -> T:
+        """Return what ``read`` makes of an object out of a file. :raises StorageError: where it makes nothing of it."""
+        try:
+            return read(value)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise self.damaged(name) from error
+
     # ---------------------------------------------------------------- inside
+    def _object(self, name: str, data: bytes) -> dict[str, Any]:
+        try:
+            value = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise self.damaged(name) from error
+        if not isinstance(value, dict):
+            raise self.damaged(name)
+        return value
+
     def _place(self, name: str, spool: _Spool, *, only_new: bool = False) -> None:
         try:
             if self._local is None:
@@ -226,13 +239,25 @@ class Storage:
             while piece := spool.read(1024 * 1024):
                 target.write(piece)
 
+    @contextmanager
+    def _aside(self) -> Iterator[None]:
+        """Say of what fails here that it is the folder for temporary files: there a large file grows before it is put in place."""
+        try:
+            yield
+        except OSError as error:
+            raise StorageError(
+                f"cannot write to the folder for temporary files, {tempfile.gettempdir()}: {error.strerror or type(error).__name__}; "
+                "make room there, or set TMPDIR to a folder that has some"
+            ) from error
+
     def _refused(self, what: str, name: str, error: OSError) -> StorageError:
         return StorageError(
             f"cannot {what} {self.where(name)}: {error.strerror or type(error).__name__}; "
             "check that the storage path exists, has room and is writable for this user"
         )
 
-    def _damaged(self, name: str) -> StorageError:
+    def damaged(self, name: str) -> StorageError:
+        """Return the error that says that a file cannot be made sense of, and what to do."""
         return StorageError(
             f"{self.where(name)} is damaged or cut short; it was left as it is. Restore it from a copy, "
             "or move it away: what it recorded is then taken as in doubt and read again from Confluence"
@@ -264,14 +289,16 @@ class LinesWriter:
         """Add one object. Lone surrogates are kept as JSON escapes."""
         if self._packed is None:
             raise ValueError("this writer is closed")
-        self._packed.write(json.dumps(line, ensure_ascii=True, separators=(",", ":")).encode("ascii") + b"\n")
+        with self._storage._aside():
+            self._packed.write(json.dumps(line, ensure_ascii=True, separators=(",", ":")).encode("ascii") + b"\n")
         self.count += 1
 
     def close(self) -> None:
         """Put the file in place, whole and durable."""
         if self._packed is None:
             return
-        self._packed.close()
+        with self._storage._aside():
+            self._packed.close()
         self._packed = None
         self._storage._place(self._name, self._spool)
         self._spool.close()
@@ -279,9 +306,11 @@ class LinesWriter:
     def drop(self) -> None:
         """Give up without writing; after ``close`` this does nothing."""
         if self._packed is not None:
-            self._packed.close()
+            with suppress(OSError):  # what is dropped need not be written to its end
+                self._packed.close()
             self._packed = None
-            self._spool.close()
+            with suppress(OSError):
+                self._spool.close()
 
 
 def _link(aside: Path, place: Path) -> None:

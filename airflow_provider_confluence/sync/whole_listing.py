@@ -100,7 +100,7 @@ class _WholeListing:
         self._tell(where)
 
     def _tell(self, where: str) -> None:
-        self.run.observer(Event("listed", self.datasource.id, {"listed": len(self.found.entries)}, where))
+        self.run.tell(Event("listed", self.datasource.id, {"listed": len(self.found.entries)}, where))
 
     def _confirm_empty(self, space: Space) -> None:
         """Make sure that a space which lists nothing is really seen, and by us: an expired token may answer like an empty wiki."""
