@@ -78,7 +78,7 @@ def extracted(run: RunContext, journal: Journal, plan: Plan) -> list[ExtractCoun
 
 
 def _counts(value: Mapping[str, Any]) -> ExtractCounts:
-    return ExtractCounts(**value)
+    return ExtractCounts(**{name: value[name] for name in ExtractCounts.__dataclass_fields__})
 
 
 def _summary_name(journal: Journal, revision: int, shard: int) -> str:

@@ -178,7 +178,7 @@ class Journal:
             known = self._readable("instance.json")
             if known is None:
                 raise self.missing("instance.json")
-        return self.storage.understood("instance.json", lambda value: str(value["id"]), known)
+        return self.storage.understood("instance.json", _id, known)
 
     # ---------------------------------------------------------------- claim
     def claim(self, server_time_ms: int) -> int:
@@ -245,7 +245,7 @@ class Journal:
         if value is None:
             return None
         value.pop("format")
-        self._check_owner(name, value.pop("datasource_id", None))
+        self._check_owner(name, self.storage.understood(name, lambda head: str(head.pop("datasource_id")), value))
         return self.storage.understood(name, _head, value)
 
     def write_head(self, head: Head) -> None:
@@ -343,7 +343,7 @@ class Journal:
         """Return the ids whose deletion a run withheld; none where the file is lost."""
         name = f"{self._run(revision)}/withheld.jsonl.gz"
         lines = self.storage.read_lines(name) or iter(())
-        return {self.storage.understood(name, lambda value: str(value["id"]), line) for line in lines}
+        return {self.storage.understood(name, _id, line) for line in lines}
 
     # ---------------------------------------------------------------- batches and receipts
     def batch_name(self, revision: int, shard: int, number: int) -> str:
@@ -438,6 +438,12 @@ class Journal:
         return value
 
 
+def _id(value: dict[str, Any]) -> str:
+    if not (isinstance(value["id"], str) and value["id"]):
+        raise TypeError
+    return value["id"]
+
+
 def _claim(value: dict[str, Any]) -> dict[str, Any]:
     return {
         "revision": int(value["revision"]),
@@ -447,6 +453,8 @@ def _claim(value: dict[str, Any]) -> dict[str, Any]:
 
 
 def _head(value: dict[str, Any]) -> Head:
+    if not (isinstance(value["revision"], int) and isinstance(value["watermark"], str)):
+        raise TypeError
     return Head(**{**value, "previous_targets": tuple(value["previous_targets"])})
 
 

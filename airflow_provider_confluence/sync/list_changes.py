@@ -118,6 +118,7 @@ class _Listing:
         run, journal = self.run, self.journal
         identity = self.client.identity()
         head = journal.read_head()
+        journal.deployment_id()  # a file that cannot be read is better found now than before the first write to the sink
         # Before the claim, which would stop a run that is at work.
         self._check_head(head)
         self._check_targets(head)

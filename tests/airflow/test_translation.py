@@ -31,7 +31,7 @@ def context_of(try_number: int = 1, store: Store | None = None) -> Any:
 def example(kind: type[errors.ConfluenceProviderError]) -> errors.ConfluenceProviderError:
     """Return an error of a kind, with the message "why"."""
     arguments: dict[str, Any] = {"message": "why", "problems": ["why"], "keys": ["DOCS"], "revision": 1, "newer": 2}
-    arguments |= {"content_id": "7", "reason": "odd"}
+    arguments |= {"content_id": "7", "reason": "odd", "name": "head.json"}
     parameters = inspect.signature(kind.__init__).parameters
     taken = {name: value for name, value in arguments.items() if name in parameters}
     return kind(**taken) if taken else kind("why")
