@@ -60,9 +60,10 @@ def commit(run: RunContext, datasource_id: str, revision: int) -> RunResult:
         _clean_up(journal, head, keep=int(head.datasource["keep_runs"]))
         return _reported(journal, head, revision)
     journal.fence(revision)
-    plan = journal.read_plan(revision)
-    known = reload_known(journal, plan)
-    tally = apply_receipts(known.records, journal, plan)
+    with journal.while_ours(revision):
+        plan = journal.read_plan(revision)
+        known = reload_known(journal, plan)
+        tally = apply_receipts(known.records, journal, plan)
     changes = bool(plan.from_scratch or plan.absorbed or sum(plan.shards) or plan.counts["left_for_later"])
     result = _result(run, journal, plan, known.records, tally)
     if head is None or head.target != plan.target or plan.absorbed:

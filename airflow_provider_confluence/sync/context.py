@@ -63,10 +63,13 @@ class RunContext:
     make_sink: Callable[[Datasource], Sink]
     observer: Callable[[Event], None] = _ignore_event
     reached: Callable[[str], None] = _go_on
+    _failed: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def tell(self, event: Event) -> None:
-        """Tell the observer; what it raises is logged and forgotten, because showing a run must not fail it."""
+        """Tell the observer; what it raises is logged, once, and forgotten, because showing a run must not fail it."""
         try:
             self.observer(event)
         except Exception:  # noqa: BLE001 - observability never fails the task; the observer is not ours
-            _log.warning("the observer failed at %r of %s", event.name, event.datasource_id, exc_info=True)
+            if not self._failed:
+                self._failed.append(event.name)
+                _log.warning("the observer failed at %r of %s", event.name, event.datasource_id, exc_info=True)

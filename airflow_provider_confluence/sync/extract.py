@@ -56,9 +56,14 @@ def extract(run: RunContext, datasource_id: str, revision: int, shard: int) -> E
     """
     journal = Journal(run.storage, datasource_id)
     journal.fence(revision)
+    with journal.while_ours(revision):
+        return _extract(run, journal, revision, shard)
+
+
+def _extract(run: RunContext, journal: Journal, revision: int, shard: int) -> ExtractCounts:
     plan = journal.read_plan(revision)
     plan.check_shard(shard)
-    check_converter(datasource_id, plan.converter)
+    check_converter(journal.datasource_id, plan.converter)
     client = run.connect(plan.datasource)
     client.archived = plan.datasource.archived
     try:

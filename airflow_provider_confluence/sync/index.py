@@ -38,11 +38,16 @@ def index(run: RunContext, datasource_id: str, revision: int, shard: int) -> Ind
     """
     journal = Journal(run.storage, datasource_id)
     journal.fence(revision)
+    with journal.while_ours(revision):
+        return _index(run, journal, revision, shard)
+
+
+def _index(run: RunContext, journal: Journal, revision: int, shard: int) -> IndexCounts:
     plan = journal.read_plan(revision)
     plan.check_shard(shard)
     sink = run.make_sink(plan.datasource)
     try:
-        sink.open(Owner(datasource_id, journal.deployment_id(), plan.site))
+        sink.open(Owner(journal.datasource_id, journal.deployment_id(), plan.site))
         run.reached("sink_opened")
         counts = _Indexing(run, journal, plan, shard, sink).work()
         sink.flush()

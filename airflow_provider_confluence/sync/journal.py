@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -226,6 +227,18 @@ class Journal:
         ours = claim is not None and (self._owner is None or claim["owner"] == self._owner)
         if claim is None or claim["revision"] != revision or not ours:
             raise self._superseded(revision, claim["revision"] if claim else 0)
+
+    @contextmanager
+    def while_ours(self, revision: int) -> Iterator[None]:
+        """Work on a run's files: one that is missing because a newer run cleaned up after this one makes it stand aside.
+
+        :raises SupersededError: then.
+        """
+        try:
+            yield
+        except MissingFileError:
+            self.fence(revision)
+            raise
 
     def _superseded(self, revision: int, newer: int) -> SupersededError:
         why = (

@@ -59,7 +59,7 @@ def run_apart(wiki, limits, folder=None):
 
 
 def left_aside(wiki):
-    return [path for path in wiki.folder.rglob(".tmp-*")]
+    return list(wiki.folder.rglob(".tmp-*"))
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["from nothing", "after a commit"])
@@ -107,7 +107,9 @@ def test_a_folder_for_temporary_files_that_is_full_is_named_as_what_it_is(tmp_pa
     said = done.stdout.splitlines()
     assert (len(said), done.stderr) == (2, "")
     for line in said:
-        assert line.startswith(f"StorageError cannot write to the folder for temporary files, {tmp_path}: File too large")
+        assert line.startswith(
+            f"StorageError cannot write to the folder for temporary files, {tmp_path}: File too large"
+        )
         assert "set TMPDIR" in line
     assert not (tmp_path / "state").exists()
 

@@ -304,8 +304,8 @@ class _Connection(BaseHTTPRequestHandler):
         if delivery.stall_seconds and delivery.stall_after_bytes is None:
             stopping.wait(delivery.stall_seconds)
         reason = self.responses.get(response.status, ("", ""))[0]
-        lines = [f"HTTP/1.1 {response.status} {reason}", f"Date: {self.server.wire.date()}", "Server: AtlassianEdge"]
-        lines += [f"{name}: {value}" for name, value in response.headers.items()]
+        headers = {"Date": self.server.wire.date(), "Server": "AtlassianEdge", **response.headers}
+        lines = [f"HTTP/1.1 {response.status} {reason}", *(f"{name}: {value}" for name, value in headers.items())]
         lines.append(f"Content-Length: {len(body)}")
         head = "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n"
         if self.command == "HEAD":
