@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 SOURCES := airflow_provider_confluence tests dags benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak bench-content check format lint types lock clean
+.PHONY: help install demo test soak bench-content bench-quiet check format lint types lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +43,10 @@ soak: install ## play HISTORIES=200 random histories against both editions; SEED
 
 bench-content: install ## how fast bodies become Markdown, beside what parsing alone costs
 	@$(BIN)/python -m benchmarks.content
+
+PAGES ?= 100000
+bench-quiet: install ## measure runs in which nothing changed, over PAGES=100000 pages (about 15 minutes)
+	@$(BIN)/python -m benchmarks.quiet --pages $(PAGES)
 
 check: format lint types test ## format, lint, types, tests: the one command before a commit
 

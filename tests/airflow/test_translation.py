@@ -95,6 +95,24 @@ def test_the_waits_of_a_try_add_up_to_a_bound() -> None:
     wait(3600, context_of(2, store))
 
 
+def test_short_pauses_again_and_again_are_waited_for_longer_and_longer_and_not_for_ever() -> None:
+    """A second's pause, asked for at every try, would else be 21,600 tries in six hours."""
+    store = Store()
+    before = datetime.now(timezone.utc)
+    waits = [wait(1, context_of(1, store), timedelta(hours=6)) for _ in range(14)]
+    assert timedelta(seconds=4096) <= waits[12] - before < timedelta(seconds=4110)
+    with pytest.raises(errors.RateLimitedError), translated(context_of(1, store)):
+        raise errors.RateLimitedError("why", retry_after_seconds=1)
+
+
+@pytest.mark.parametrize("kind", [errors.ConfluenceUnavailableError, errors.SinkUnavailableError])
+def test_a_pause_that_comes_with_another_refusal_is_waited_out_as_well(kind: Any) -> None:
+    from airflow.sdk.exceptions import AirflowRescheduleException
+
+    with pytest.raises(AirflowRescheduleException), translated(context_of()):
+        raise kind("maintenance", retry_after_seconds=1800)
+
+
 # ------------------------------------------------------------------------------------------ progress
 class Clock:
     """Seconds that pass when they are told to."""
