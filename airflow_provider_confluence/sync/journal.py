@@ -275,21 +275,19 @@ class Journal:
     # ---------------------------------------------------------------- destinations
     def note_destinations(self, plans: Iterable[Plan]) -> None:
         """Remember how the sinks of these plans are reached, for as long as there is state: a target's name alone does not say it."""
-        known = self._destinations()
-        for plan in plans:
-            known[plan.target] = {"datasource": plan.datasource.to_json(), "site": plan.site}
-        self.storage.write_json(f"{self.folder}/destinations.json", {"format": FORMAT, "destinations": known})
+        known = self.destinations()
+        known.update((plan.target, Destination(plan.datasource, plan.site)) for plan in plans)
+        value = {
+            target: {"datasource": destination.datasource.to_json(), "site": destination.site}
+            for target, destination in known.items()
+        }
+        self.storage.write_json(f"{self.folder}/destinations.json", {"format": FORMAT, "destinations": value})
 
     def destinations(self) -> dict[str, Destination]:
         """Return every sink that a commit noted, by target."""
-        return {
-            target: Destination(Datasource.from_json(value["datasource"]), value["site"])
-            for target, value in self._destinations().items()
-        }
-
-    def _destinations(self) -> dict[str, Any]:
-        value = self._readable(f"{self.folder}/destinations.json")
-        return dict(value["destinations"]) if value is not None else {}
+        name = f"{self.folder}/destinations.json"
+        value = self._readable(name)
+        return self.storage.understood(name, _destinations, value) if value is not None else {}
 
     # ---------------------------------------------------------------- plan
     def write_items(
@@ -469,6 +467,13 @@ def _head(value: dict[str, Any]) -> Head:
     if not (isinstance(value["revision"], int) and isinstance(value["watermark"], str)):
         raise TypeError
     return Head(**{**value, "previous_targets": tuple(value["previous_targets"])})
+
+
+def _destinations(value: dict[str, Any]) -> dict[str, Destination]:
+    return {
+        target: Destination(Datasource.from_json(found["datasource"]), found["site"])
+        for target, found in value["destinations"].items()
+    }
 
 
 def _receipt(value: dict[str, Any]) -> dict[str, Any]:

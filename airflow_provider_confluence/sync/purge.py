@@ -14,11 +14,11 @@ from itertools import islice
 
 from airflow_provider_confluence.datasource import Datasource, check_id
 from airflow_provider_confluence.documents import Tombstone, document_id
-from airflow_provider_confluence.errors import ConfigurationError, DatasourceError, UpgradeNeededError
+from airflow_provider_confluence.errors import ConfigurationError, DatasourceError
 from airflow_provider_confluence.sinks.base import Owner, Sink
 from airflow_provider_confluence.sync.journal import Destination, Head, Journal, Plan, PlanItem
 from airflow_provider_confluence.sync.manifest import delete_generation, generations, read_generation
-from airflow_provider_confluence.sync.recipe import CONVERTER
+from airflow_provider_confluence.sync.recipe import check_converter
 from airflow_provider_confluence.sync.storage import Storage
 
 # The named places at which a purge may be stopped, in the order in which it passes them. Tests stop it at each.
@@ -85,10 +85,8 @@ def survey(storage: Storage, datasource_id: str) -> Remains:
     kept = generations(storage, journal.folder)
     if head is None and not kept and not journal.runs() and not (claim and claim["open"]):
         raise ConfigurationError(f"nothing is kept of a datasource {datasource_id} below {storage.where()}")
-    if head is not None and head.converter > CONVERTER:
-        raise UpgradeNeededError(
-            f"datasource {datasource_id} was last indexed by a newer version of airflow-provider-confluence; upgrade this one"
-        )
+    if head is not None:
+        check_converter(datasource_id, head.converter)
     plans = tuple(plan for revision in journal.runs() if (plan := journal.find_plan(revision)) is not None)
     destinations = _destinations(journal, head, plans)
     named = [*(head.previous_targets if head else ()), *(t for plan in plans for t in plan.previous_targets)]

@@ -152,6 +152,24 @@ def test_the_tasks_of_a_run_with_a_damaged_file_name_it_and_the_next_run_goes_on
     assert wiki.indexed() == wiki.expected()
 
 
+def test_a_damaged_list_of_destinations_is_named_before_the_head_moves(wiki):
+    wiki.run()
+    wiki.definition["queue"] = {"name": "elsewhere"}
+    path = only(files_of(wiki), "destinations.json")
+    head = (path.parent / "head.json").read_bytes()
+    for damage, data in list(ways_to_damage(path.read_bytes(), packed=False).items())[:7]:
+        path.write_bytes(data)
+        with pytest.raises(StorageError) as caught:
+            wiki.run()
+        assert str(path) in str(caught.value), damage
+        assert (path.read_bytes(), (path.parent / "head.json").read_bytes()) == (data, head), damage
+    path.unlink()
+    assert wiki.run().clean
+    del wiki.definition["queue"]
+    assert wiki.run().clean
+    assert wiki.indexed() == wiki.expected()
+
+
 @pytest.mark.parametrize("kind", ["plan.json", "items", "rest.jsonl.gz"])
 def test_what_only_a_lost_file_named_is_found_in_the_sinks_inventory_and_removed(wiki, kind):
     """A page that a dead run brought, and that is trashed before the next run, is named by nothing but that run's files."""
