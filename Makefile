@@ -45,7 +45,7 @@ bench-content: install ## how fast bodies become Markdown, beside what parsing a
 	@$(BIN)/python -m benchmarks.content
 
 PAGES ?= 100000
-bench-quiet: install ## measure runs in which nothing changed, over PAGES=100000 pages (about 15 minutes)
+bench-quiet: install ## measure runs in which nothing changed, over PAGES=100000 pages (some minutes)
 	@$(BIN)/python -m benchmarks.quiet --pages $(PAGES)
 
 check: format lint types test ## format, lint, types, tests: the one command before a commit
