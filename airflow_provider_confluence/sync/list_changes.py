@@ -288,7 +288,7 @@ class _Listing:
         """Return when everything was last listed to the end, in which spaces, and for how many requests: by that the next run chooses."""
         if self.targets and head is not None:
             # What dead runs left is taken over, and no other run would ask for the look at everything that it calls for.
-            return {**head.reconciled, "at": ""} if known.plans else head.reconciled
+            return {**head.reconciled, "at": ""} if known.plans or known.lost else head.reconciled
         if self.mode != "changes" and not self.incomplete and not self.unsure:
             spaces = {space.id: space.key for space in self.spaces.values()}
             return {
