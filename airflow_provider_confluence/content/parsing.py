@@ -58,18 +58,15 @@ def parse(body: str) -> tuple[_Element, Way]:
             return _strict(*prepared(body)), "xml"
         except (XMLSyntaxError, ValueError):  # ValueError: characters that no XML may hold
             continue
+    return parse_html(body)
+
+
+def parse_html(source: str) -> tuple[_Element, Way]:
+    """Return a root element that holds a piece of HTML, read as a browser would read it, and the way. Never raises."""
     try:
-        return _lenient(body), "fallback"
+        return _lenient(source), "fallback"
     except Exception:  # noqa: BLE001 - a body must never fail; the bare text is the last way, and the warning says so
-        return _bare(body), "text"
-
-
-def parse_html(source: str) -> _Element:
-    """Return a root element that holds a piece of HTML, read as a browser would read it. Never raises."""
-    try:
-        return _lenient(source)
-    except Exception:  # noqa: BLE001 - as in parse
-        return _bare(source)
+        return _bare(source), "text"
 
 
 # ------------------------------------------------------------------------------------------ strict

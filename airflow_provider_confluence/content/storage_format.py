@@ -48,7 +48,10 @@ def read_html(source: str, macros: Mapping[str, Handler]) -> Content:
     """Return what a piece of HTML within a body says, read as a browser would read it. Never raises."""
     # It is read in the middle of a body, which may stand deep in the stack itself.
     reader = Reader(macros, depth=_MAX_DEPTH - 20)
-    return reader.content(parse_html(source))
+    root, way = parse_html(source)
+    if way == "text":
+        reader.warn("parser=text")
+    return reader.content(root)
 
 
 class Reader(Gatherer):

@@ -250,3 +250,37 @@ def test_a_lone_tag_of_html_swallows_nothing_of_a_broken_body(opened: str) -> No
     written = to_markdown(f"<p>before</p>{opened}<p>after<br>")
     assert "before" in written
     assert "after" in written
+
+
+def html(source: str) -> str:
+    return macro("html", f"<ac:plain-text-body><![CDATA[{source}]]></ac:plain-text-body>")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<blockquote>" * 70 + html("<div>" * 300 + "bottom" + "</div>" * 300) + "</blockquote>" * 70,
+        html("<blockquote>" * 30_000 + "bottom"),
+        html("<ac:structured-macro ac:name='html'><p>within</p></ac:structured-macro><p>bottom"),
+    ],
+    ids=["deep within deep", "bottomless", "within itself"],
+)
+def test_html_within_a_body_comes_to_an_end(body: str) -> None:
+    content = storage_format.read(body)
+    assert "bottom" in markdown.write(content)
+    assert {"too_deep", "parser=text", "dropped_macro=html"}.intersection(content.warnings)
+
+
+def test_what_is_dropped_from_html_is_named() -> None:
+    content = storage_format.read(html("<b>kept</b><script>x()</script><style>y</style><!-- z -->"))
+    assert content.warnings == ("dropped_element=script", "dropped_element=style")
+    assert markdown.write(content) == "**kept**\n"
+
+
+def test_a_body_of_made_up_names_does_not_fill_its_document_with_warnings() -> None:
+    warnings = storage_format.read(
+        "".join(macro(f"m{number}{'x' * 500}", rich("a")) for number in range(1_000))
+    ).warnings
+    assert len(warnings) == 101
+    assert "more_warnings" in warnings
+    assert max(map(len, warnings)) == 100
