@@ -151,7 +151,8 @@ def _draw_fault(chance: random.Random) -> DrawnFault | Meanwhile:
     if chance.random() < 0.85:
         return faults.draw(chance)
     # One thing that neither hides nor deletes, so that what is shown before and after was shown all the time.
-    action = chance.choice(["edit", "move", "retitle", "reparent", "create", "create_child", "attach", "relabel"])
+    on_pages = ["edit", "move", "retitle", "reparent", "create", "create_child", "attach", "relabel"]
+    action = chance.choice([*on_pages, "comment", "comment_inline", "reply", "edit_comment", "resolve_comment"])
     return Meanwhile(action, chance.randint(0, 30), chance.randint(0, 12))
 
 
@@ -163,11 +164,12 @@ def do(wiki: Any, action: str, number: int) -> None:
 
 # ---------------------------------------------------------------- what the server does to listings
 _OF_ONE_CONTAINER = re.compile(r"/(pages|blogposts|content)/[^/]+/(attachments|child/attachment)$")
+_ONE = re.compile(r"/(content|footer-comments|inline-comments)/\d+(/versions)?$")
 
 
 def asks_by_id(request: Any) -> bool:
     """Say whether a request names the items that it asks for."""
-    named = any(name in request.query for name in ("id", "ids", "accountId"))
+    named = any(name in request.query for name in ("id", "ids", "accountId")) or bool(_ONE.search(request.path))
     return named or any(re.search(r"\bid\b", cql) for cql in request.query.get("cql", []))
 
 

@@ -118,7 +118,7 @@ class SoakWiki(Wiki):
                 "space_name": model.space(holder.space).name,
                 "version": record.version,
                 "parent": record.parent if record.type != "attachment" else None,
-                "labels": sorted(record.labels),
+                "labels": sorted((holder if record.type == "comment" else record).labels),
                 "container": holder.title if record.container else None,
                 "size": record.size if record.type == "attachment" else None,
                 "media_type": record.media_type,
@@ -128,8 +128,16 @@ class SoakWiki(Wiki):
                 "created": rfc3339(record.created_at),
                 "updated": rfc3339(record.edited_at),
                 "content": self._text(record, shown, holder.space) if record.type != "attachment" else None,
+                "properties": self._of_comment(record),
             }
         return found
+
+    def _of_comment(self, record: Any) -> dict[str, str]:
+        if record.type != "comment":
+            return {}
+        selection = self.model.thread(self.model.item(record.id)).remark.selection
+        found = {"location": record.location, "resolution": record.resolution, "selection": selection}
+        return {name: value for name, value in found.items() if value}
 
     def indexed(self) -> dict[str, dict[str, Any]]:
         return {
@@ -151,6 +159,7 @@ class SoakWiki(Wiki):
                 "created": d.created,
                 "updated": d.updated,
                 "content": _words(_LINK.sub(r"\1", d.content).replace("#", " ")) if d.type != "attachment" else None,
+                "properties": dict(d.properties),
             }
             for content_id, d in self.documents().items()
         }
@@ -204,7 +213,11 @@ def play(history: History, folder: Path) -> list[Finding]:
     with Sandbox(history.edition, model) as sandbox:  # type: ignore[arg-type]
         wiki = SoakWiki(sandbox, folder, in_flight=history.in_flight, deployment=history.deployment)
         fill(wiki)
-        wiki.definition |= history.settings
+        guide = model.find("Guide")
+        remark = model.create_comment(guide, "<p>Well said</p>")
+        model.reply(remark, "<p>Thank you</p>")
+        model.create_comment(guide, "<p>Which one</p>", selection="deployment")
+        wiki.definition |= {"enable_comments": True, **history.settings}
         found: list[Finding] = []
         for number, step in enumerate(history.steps, 1):
             for action, argument in step.actions:

@@ -24,14 +24,23 @@ class StopAt:
             raise Stopped
 
 
-ON_PAGES = ("edit", "trash", "move", "relabel", "attach", "archive", "hide")
-ON_POSTS = ("edit_post", "trash_post", "attach_to_post")
+ON_PAGES = ("edit", "trash", "move", "relabel", "attach", "archive", "hide", "comment", "comment_inline")
+ON_POSTS = ("edit_post", "trash_post", "attach_to_post", "comment_on_post")
+ON_COMMENTS = ("reply", "edit_comment", "delete_comment", "resolve_comment", "reopen_comment")
 ON_SPACE = ("rename_space", "recreate_space", "hide_space", "rename_user")
-SETTINGS = ("switch_blogposts", "switch_attachments", "few_items", "rename_datasource", "go_elsewhere")
+SETTINGS = (
+    "switch_blogposts",
+    "switch_attachments",
+    "switch_comments",
+    "few_items",
+    "rename_datasource",
+    "go_elsewhere",
+)
 ACTIONS = (
     *("create", "create_post", "restore", "purge", "unarchive", "show", "delete_attachment"),
     *ON_PAGES,
     *ON_POSTS,
+    *ON_COMMENTS,
     *ON_SPACE,
     *SETTINGS,
 )
@@ -64,8 +73,10 @@ def act(wiki, action, number):
         model.show(hidden)
     elif action == "delete_attachment" and (attachment := shown("attachment")):
         model.delete_attachment(attachment)
+    elif action in ON_COMMENTS:
+        _act_on_comment(model, action, chosen, number)
     elif page or post:
-        _act_on(model, action.split("_")[0], page or post, number)
+        _act_on(model, action if page else action.split("_")[0], page or post, number)
     elif action in ON_SPACE:
         _act_on_space(model, action, number)
     elif action in SETTINGS:
@@ -77,12 +88,33 @@ def _act_on(model, action, content_id, number):
         model.edit(content_id, body=f"<p>Edit {number}</p>")
     elif action == "relabel":
         model.relabel(content_id, [f"label{number}"])
+    elif action == "comment":
+        model.create_comment(content_id, f"<p>Remark {number}</p>")
+    elif action == "comment_inline":
+        words = ["Edit", "How", "Welcome", "elsewhere"]
+        model.create_comment(content_id, f"<p>About this {number}</p>", selection=words[number % 4])
     elif action == "attach":
         model.attach(content_id, f"file{number % 3}.txt", b"x" * number, "text/plain")
     elif action == "move":
         model.move(content_id, space=["DOCS", "OPS"][number % 2])
     else:
         getattr(model, action)(content_id)
+
+
+def _act_on_comment(model, action, chosen, number):
+    def wanted(item):
+        first = item.parent_id is None and item.remark is not None and item.remark.location == "inline"
+        return (
+            item.type == "comment"
+            and item.status == "current"
+            and (first or not action.startswith("re") or action == "reply")
+        )
+
+    comment = chosen(wanted)
+    if comment and action in ("reply", "edit_comment"):
+        getattr(model, action)(comment, f"<p>Said {number}</p>")
+    elif comment:
+        getattr(model, action)(comment)
 
 
 def _act_on_space(model, action, number):
@@ -106,7 +138,7 @@ def _set(definition, action, number):
         definition["queue"] = {"name": "elsewhere" if number % 2 else "indexing_documents"}
     else:
         setting = action.replace("switch", "enable")
-        definition[setting] = not definition[setting]
+        definition[setting] = not definition.get(setting, False)
 
 
 TREE = (
@@ -150,7 +182,7 @@ def act_on_tree(wiki, action, number):
     elif action == "create_ops":
         model.create_page("OPS", f"Ops {number}", f"<p>Ops {number}</p>")
     elif action == "restore_any":
-        trashed = [item for item in model if item.status == "trashed" and item.type != "attachment"]
+        trashed = [item for item in model if item.status == "trashed" and item.container_id is None]
         if trashed:
             model.restore(trashed[number % len(trashed)].public_id)
     elif action == "switch_archived":
