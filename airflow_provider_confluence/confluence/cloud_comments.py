@@ -176,7 +176,10 @@ class CloudComments:
             path = f"{PATHS[location]}/{quoted_part(fetched.entry.content_id)}/versions"
             try:
                 rows = rows_of(self._get(path, {"sort": "modified-date", "limit": 1}, cancelled=stop))
-            except (TooHeavyError, ContractError):  # absent, or too much for Confluence: the text is worth more than who wrote it first
+            except (
+                TooHeavyError,
+                ContractError,
+            ):  # absent, or too much for Confluence: the text is worth more than who wrote it first
                 return fetched
             if not rows or rows[0].get("number") != 1:
                 return fetched

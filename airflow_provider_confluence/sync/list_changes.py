@@ -35,6 +35,7 @@ from airflow_provider_confluence.sync.whole_listing import list_everything
 MODES = ("auto", "full", "reconcile", "changes", "verify")
 BATCH_ITEMS = 100
 ITEMS_PER_SHARD = 2_000
+MANY_LEFT = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,6 +352,8 @@ class _Listing:
                 "stand below older ones, so everything was listed"
             )
             return "reconcile"
+        if sum(record.pending for record in known.records.values()) > MANY_LEFT:
+            return "reconcile"  # a quick look asks for them one by one, labels too
         if self.mode == "changes":
             return "changes"
         last = head.reconciled

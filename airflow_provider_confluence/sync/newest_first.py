@@ -22,6 +22,8 @@ from airflow_provider_confluence.sync.whole_listing import Listed
 # How far below the watermark the look goes on: clocks differ, and a change may be listed a little late.
 OVERLAP_MINUTES = 10
 _BODIES = ("page", "blogpost")
+# More than these are looked for in the list of all of them: Cloud answers one id at a time.
+_FEW_COMMENTS = 100
 
 
 class DoubtError(Exception):
@@ -40,7 +42,7 @@ def list_newest(
 
     Cost in requests: for each type, for every 100 spaces, 1 and 1 more for each further page down to the first where nothing is new;
     ⌈pending / 250⌉ and ⌈items that show a page that changed / 250⌉; 1 for each page or blog post whose attachments are pending; on Cloud
-    1 or 2 for each comment that is.
+    1 or 2 for each comment that is (more than 100 are looked for in the list of all).
 
     :raises DoubtError: when rows do not come in the order of their last change, or the paging is odd.
     """
@@ -147,8 +149,13 @@ class _QuickLook:
             for entry in self.client.attachments_of(container):
                 if entry.content_id in attachments[container.content_id]:
                     self.entries[entry.content_id] = inside(entry, container)
-        found = self.client.look_up("comment", comments).values()
-        self._add_contained(entry for entry in found if entry.status == "current")
+        self._add_contained(self._find_comments(comments))
+
+    def _find_comments(self, ids: list[str]) -> list[Entry]:
+        if len(ids) <= _FEW_COMMENTS:
+            return [entry for entry in self.client.look_up("comment", ids).values() if entry.status == "current"]
+        wanted = set(ids)
+        return [entry for entry in self.client.list_comments(list(self.spaces.values())) if entry.content_id in wanted]
 
     def _add_includers(self) -> None:
         """Add what shows the text of a page that changed, or that has only now the title that was looked for."""

@@ -18,6 +18,8 @@ from airflow_provider_confluence.sync.scope import Judged
 
 # A deletion of this many items or fewer is never withheld.
 FEW = 50
+# Cloud answers one comment at a time; should a list of them come empty by mistake, a run must not ask for every one.
+MOST_COMMENTS = 2_000
 _BODIES = ("page", "blogpost")
 
 
@@ -44,7 +46,7 @@ def confirm(
     """Ask again for items that a complete listing did not name.
 
     Cost in requests: ⌈pages / 250⌉ + ⌈blog posts / 250⌉ + 1 a container that lost attachments + ⌈comments / 100⌉ (Cloud: 1 or 2 a
-    comment); what goes with its container is not asked for.
+    comment; more than 2,000 wait for another run); what goes with its container is not asked for.
 
     :param current: what was listed, by content id: an attachment or comment whose container is not there goes with it.
     :param judge: which of the items that are still there belong to the datasource.
@@ -74,15 +76,7 @@ def confirm(
     _confirm_attachments(client, _contained(by_type.pop("attachment", []), containers, unknown, result), result)
     # Those on an archived page are not indexed.
     current_ones = {content_id: entry for content_id, entry in containers.items() if entry.status == "current"}
-    comments = _contained(by_type.pop("comment", []), current_ones, unknown, result)
-    there = client.look_up("comment", [r.content_id for records in comments.values() for r in records])
-    for container, records in comments.items():
-        for record in records:
-            entry = there.get(record.content_id)
-            if entry is not None and entry.status == "current" and entry.container_id == container.content_id:
-                result.found[record.content_id] = entry
-            else:
-                result.gone.append(record)
+    _confirm_comments(client, _contained(by_type.pop("comment", []), current_ones, unknown, result), result)
     for rest in by_type.values():
         result.unsure += rest
     return result
@@ -113,6 +107,19 @@ def _confirm_attachments(client: ConfluenceClient, missing: Mapping[Entry, list[
                 result.gone.append(record)
             else:
                 result.unsure.append(record)
+
+
+def _confirm_comments(client: ConfluenceClient, missing: Mapping[Entry, list[Record]], result: Vanished) -> None:
+    records = [(container, record) for container, some in missing.items() for record in some]
+    asked, others = records[:MOST_COMMENTS], records[MOST_COMMENTS:]
+    there = client.look_up("comment", [record.content_id for _, record in asked])
+    for container, record in asked:
+        entry = there.get(record.content_id)
+        if entry is not None and entry.status == "current" and entry.container_id == container.content_id:
+            result.found[record.content_id] = entry
+        else:
+            result.gone.append(record)
+    result.unsure += [record for _, record in others]
 
 
 @dataclass(slots=True)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from airflow_provider_confluence.sync import list_changes, newest_first, vanished
 from airflow_provider_confluence.testing.sandbox import ManualClock, Model, Readings, Sandbox
 from airflow_provider_confluence.testing.sandbox.faults import EmptyListing, RepeatedCursor, Respond
 from tests.contracts.checker import ContractChecker
@@ -247,6 +248,19 @@ def test_a_comment_that_a_listing_left_out_is_asked_for_again(wiki):
     assert wiki.indexed() == wiki.expected()
 
 
+def test_no_run_asks_for_more_vanished_comments_than_it_may(wiki, monkeypatch):
+    comments = [wiki.model.create_comment(wiki.ids["guide"], f"<p>Remark {number}</p>") for number in range(30)]
+    wiki.run()
+    for comment in comments:
+        wiki.model.delete_comment(comment)
+    monkeypatch.setattr(vanished, "MOST_COMMENTS", 20)
+    first = wiki.run()
+    assert (first.counts["deleted"], first.clean) == (20, False)
+    assert "could not be confirmed" in " ".join(first.notes)
+    assert wiki.run().clean
+    assert wiki.indexed() == wiki.expected()
+
+
 def test_more_deleted_comments_than_usual_wait_for_consent(wiki):
     comments = [wiki.model.create_comment(wiki.ids["guide"], f"<p>Remark {number}</p>") for number in range(60)]
     wiki.run()
@@ -304,6 +318,28 @@ def test_a_quick_run_goes_on_with_comments_that_were_left(quick):
         quick.model.create_comment(quick.ids["guide"], f"<p>New {number}</p>")
     assert [quick.run().counts["left_for_later"] for _ in range(3)] == [2, 1, 0]
     assert quick.indexed() == quick.expected()
+
+
+def test_many_comments_that_were_left_cost_no_request_each(quick, monkeypatch):
+    monkeypatch.setattr(newest_first, "_FEW_COMMENTS", 3)
+    quick.definition["max_items_per_run"] = 1
+    for number in range(6):
+        quick.model.create_comment(quick.ids["guide"], f"<p>New {number}</p>")
+    quick.run()
+    quick.definition["max_items_per_run"] = 100
+    quick.sandbox.requests.clear()
+    result = quick.run()
+    assert (result.mode, result.counts["written"]) == ("changes", 5)
+    assert sum("-comments/" in request.path for request in quick.sandbox.requests) == 0
+    assert quick.indexed() == quick.expected()
+
+
+def test_a_great_deal_that_was_left_is_listed_whole(quick, monkeypatch):
+    monkeypatch.setattr(list_changes, "MANY_LEFT", 4)
+    quick.definition["max_items_per_run"] = 1
+    for number in range(6):
+        quick.model.create_comment(quick.ids["guide"], f"<p>New {number}</p>")
+    assert [quick.run().mode for _ in range(4)] == ["changes", "reconcile", "changes", "changes"]
 
 
 class HeavyBodies(Respond):
