@@ -26,11 +26,15 @@ def test_sync_then_search_finds_the_page_with_title_snippet_and_address(filled, 
     assert lines[-1] == "1 hits"
 
 
-def test_blogposts_and_attachments_are_indexed_when_asked_for(filled, tmp_path):
-    options = ["--space", "DOCS", "--blogposts", "--attachments", "--storage", tmp_path]
-    assert run("sync", *credentials(filled), *options, token=filled.token).stdout.startswith("listed 3, fetched 3,")
+def test_blogposts_attachments_and_comments_are_indexed_when_asked_for(filled, tmp_path):
+    comment = filled.model.create_comment(filled.model.find("Rollback"), "<p>Mind the brake</p>")
+    options = ["--space", "DOCS", "--blogposts", "--attachments", "--comments", "--storage", tmp_path]
+    assert run("sync", *credentials(filled), *options, token=filled.token).stdout.startswith("listed 4, fetched 4,")
     again = run("sync", *credentials(filled), *options, token=filled.token)
-    assert again.stdout.startswith("listed 3, fetched 0, unchanged 3,")
+    assert again.stdout.startswith("listed 4, fetched 0, unchanged 4,")
+    found = run("search", "brake", "--type", "comment", "--storage", tmp_path).stdout.splitlines()
+    assert found[0] == "Re: Rollback  [DOCS, comment]"
+    assert f"focusedCommentId={comment}" in found[2]
 
 
 def test_items_that_are_named_are_looked_at_alone(filled, tmp_path):
