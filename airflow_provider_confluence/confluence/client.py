@@ -171,6 +171,9 @@ class ConfluenceClient(Protocol):
         that is cheaper than 1 request a comment, and walked on by the next call, so comments are best asked for newest first.
         """
 
+    def file_names(self, container: Entry) -> dict[str, str]:
+        """Return the names of a page's or blog post's files by file id; empty where the edition has none. 1 request for 250 files."""
+
     def tree_nodes(self, nodes: Iterable[tuple[str, str]]) -> dict[str, TreeNode]:
         """Return folders and their like by ``(id, type)``; invisible ones are absent. 1 request each (they have no list)."""
 

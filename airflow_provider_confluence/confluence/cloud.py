@@ -20,6 +20,7 @@ from airflow_provider_confluence.confluence.client import (
 from airflow_provider_confluence.confluence.cloud_comments import CloudComments
 from airflow_provider_confluence.confluence.cql import quoted
 from airflow_provider_confluence.confluence.paging import (
+    Get,
     PagedListing,
     PagedNewestFirst,
     Progress,
@@ -36,7 +37,13 @@ from airflow_provider_confluence.confluence.reading import (
     text_of,
     whole_number,
 )
-from airflow_provider_confluence.confluence.shared import MAX_BODIES_BYTES, ClientOverTransport, numeric, with_body
+from airflow_provider_confluence.confluence.shared import (
+    MAX_BODIES_BYTES,
+    ClientOverTransport,
+    numeric,
+    says_something,
+    with_body,
+)
 from airflow_provider_confluence.confluence.transport import (
     MAX_ANSWER_BYTES,
     MAX_TRIES,
@@ -242,22 +249,42 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
     def fetch_bodies(
         self, type_: Literal["page", "blogpost"], content_ids: Sequence[str]
     ) -> Iterator[Fetched | Failure]:
-        """Yield current items with bodies in storage format, in any order; ids that are gone yield nothing. 1 request for 50 ids."""
+        """Yield current items with bodies, in any order; ids that are gone yield nothing. 1 request for 50 ids.
+
+        Bodies come in storage format. A batch with items that have none is asked for these once more, in ADF: 1 further request.
+        """
 
         def fetch(ids: Sequence[str], tries: int, stop: threading.Event) -> list[Fetched]:
             get = partial(self._get, heavy_tries=tries, cancelled=stop, max_bytes=MAX_BODIES_BYTES)
-            params: Params = {"id": ",".join(ids), "body-format": "storage", "limit": len(ids)}
-            params = {**params, "status": self._statuses(type_)}
-            wanted = set(ids)
-            fetched = []
-            for rows in by_cursor(get, f"/api/v2/{PLURALS[type_]}", params, Progress()):
-                for row in rows:
-                    if str(row.get("id")) in wanted and row.get("status", "current") in self.shown_statuses:
-                        wanted.discard(str(row["id"]))
-                        fetched.append(with_body(self._entry(row, type_, None), row))
-            return fetched
+            fetched = {each.entry.content_id: each for each in self._in_format("storage", get, type_, ids)}
+            if bare := [content_id for content_id, each in fetched.items() if not each.body]:
+                others = self._in_format("atlas_doc_format", get, type_, bare)
+                fetched.update({each.entry.content_id: each for each in others if says_something(each)})
+            return list(fetched.values())
 
         return self._bodies_in_batches(type_, content_ids, fetch)
+
+    def _in_format(self, form: str, get: Get, type_: str, ids: Sequence[str]) -> Iterator[Fetched]:
+        params: Params = {"id": ",".join(ids), "body-format": form, "limit": len(ids)}
+        params = {**params, "status": self._statuses(type_)}
+        wanted = set(ids)
+        for rows in by_cursor(get, f"/api/v2/{PLURALS[type_]}", params, Progress()):
+            for row in rows:
+                if str(row.get("id")) in wanted and row.get("status", "current") in self.shown_statuses:
+                    wanted.discard(str(row["id"]))
+                    yield with_body(self._entry(row, type_, None), row)
+
+    def file_names(self, container: Entry) -> dict[str, str]:
+        """Return the names of a page's or blog post's files by their file id, by which ADF names them. ⌈files/250⌉ requests."""
+        plural = PLURALS["blogpost" if container.type == "blogpost" else "page"]
+        path = f"/api/v2/{plural}/{quoted_part(container.content_id)}/attachments"
+        try:
+            pages = by_cursor(self._get, path, {"status": "current", "limit": MOST}, Progress())
+            return {
+                str(row["fileId"]): str(row.get("title") or "") for rows in pages for row in rows if row.get("fileId")
+            }
+        except AbsentError:
+            return {}
 
     def fetch_comments(self, comments: Sequence[Entry]) -> Iterator[Fetched | Failure]:
         """Yield current comments with bodies in storage format; those that are gone yield nothing. 1 request for up to 250, or 1 each."""

@@ -323,6 +323,10 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
             if row.get("type", type_) == type_:
                 yield row
 
+    def file_names(self, container: Entry) -> dict[str, str]:  # noqa: ARG002  (bodies are storage format, which names files by name)
+        """Return nothing: there is no ADF here."""
+        return {}
+
     def tree_nodes(self, nodes: Iterable[tuple[str, str]]) -> dict[str, TreeNode]:  # noqa: ARG002
         """Return nothing: on Data Center the tree is of pages alone.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -90,6 +91,15 @@ def with_body(entry: Entry, row: Mapping[str, Any]) -> Fetched:
     if (isinstance(storage, str) and storage) or not isinstance(adf, str) or not adf:
         return Fetched(entry, "storage", storage if isinstance(storage, str) else "")
     return Fetched(entry, "atlas_doc_format", adf)
+
+
+def says_something(fetched: Fetched) -> bool:
+    """Return whether a body in ADF holds anything: that of an empty item is a document without content."""
+    try:
+        document = json.loads(fetched.body) if fetched.representation == "atlas_doc_format" else None
+    except (ValueError, RecursionError):
+        return True
+    return bool(document.get("content")) if isinstance(document, dict) else document is not None
 
 
 def numeric(content_ids: Sequence[str]) -> list[str]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import TypeGuard
 from urllib.parse import quote, quote_plus, urljoin
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient, Fetched
-from airflow_provider_confluence.content import Handler, markdown, model, storage_format, summary
+from airflow_provider_confluence.content import Handler, adf, markdown, model, storage_format, summary
 from airflow_provider_confluence.documents import Entry
 from airflow_provider_confluence.sync.assemble import Text
 from airflow_provider_confluence.sync.includes import Includes, Titles
@@ -30,23 +31,30 @@ class References:
         self._macros = macros
         self._includes = Includes(client, titles, self.read)
         self._names: dict[str, str | None] = {}
+        self._files: dict[str, Mapping[str, str]] = {}
 
     def read(self, fetched: Fetched) -> model.Content:
         """Return the content of a body; nothing is looked up yet."""
-        if fetched.representation != "storage":
-            return model.Content(warnings=(f"unread_representation={fetched.representation}",))
+        if fetched.representation == "atlas_doc_format":
+            return adf.read(fetched.body)
         return storage_format.read(fetched.body, self._macros)
 
     def look_up(self, contents: Sequence[tuple[Fetched, model.Content, Mapping[str, str]]]) -> None:
         """Look up, at once, the pages that these bodies show, the people whom they mention and those who wrote them.
 
-        Cost in requests: ⌈unknown pages / 50⌉ at each of three levels, ⌈unknown people / 250⌉.
+        Cost in requests: ⌈unknown pages / 50⌉ at each of three levels, ⌈unknown people / 250⌉, and 1 for a body in ADF that names a file of its own
+        page by nothing but an id.
 
         :param contents: each body with the space that it is in (``id``, ``key``).
         """
         shown = self._includes.look_up([(space["id"], space["key"], content) for _, content, space in contents])
         wanted: set[str] = set()
         for fetched, content in (*((f, c) for f, c, _ in contents), *((i.fetched, i.content) for i in shown)):
+            if any(
+                _is_nameless(r) and _container_id(r, fetched.entry) == fetched.entry.content_id
+                for r in content.references
+            ):
+                self._files[fetched.entry.content_id] = self._client.file_names(fetched.entry)
             wanted.update(r.id for r in content.references if isinstance(r, model.UserReference))
             for person in (fetched.entry.creator, fetched.entry.last_editor):
                 if person is not None and person.name is not None:
@@ -69,7 +77,7 @@ class References:
 
     def text(self, fetched: Fetched, content: model.Content, space: Mapping[str, str]) -> Text:
         """Return the text of a body with everything resolved."""
-        resolve = _Resolver(self._client.site, fetched.entry, space, self._names, self._includes)
+        resolve = _Resolver(self._client.site, fetched.entry, space, self._names, self._files, self._includes)
         return Text(
             content=markdown.write(content, resolve),
             summary=summary(content, resolve=resolve),
@@ -93,6 +101,7 @@ class _Resolver:
         entry: Entry,
         space: Mapping[str, str],
         names: Mapping[str, str | None],
+        files: Mapping[str, Mapping[str, str]],
         includes: Includes,
         above: frozenset[str] = frozenset(),
     ) -> None:
@@ -100,6 +109,7 @@ class _Resolver:
         self._entry = entry
         self._space = space
         self._names = names
+        self._files = files
         self._includes = includes
         # The pages on the way from the document to this body: none of them is shown within itself.
         self._way = above | {entry.content_id}
@@ -134,7 +144,7 @@ class _Resolver:
         if found is None or found.fetched.entry.content_id in self._way:
             return None
         entry = found.fetched.entry
-        inside = _Resolver(self._site, entry, self._space, self._names, self._includes, self._way)
+        inside = _Resolver(self._site, entry, self._space, self._names, self._files, self._includes, self._way)
         return model.Resolved(entry.title, entry.url, entry.content_id, found.content, inside)
 
     def _attachment(self, reference: model.AttachmentReference) -> model.Resolved | None:
@@ -142,11 +152,12 @@ class _Resolver:
         if isinstance(container, (model.PageReference, model.BlogpostReference)):
             # The file's own address needs the id of its page, which only a look-up would tell; the page shows the file.
             return self(container)
-        if not reference.filename:
-            return None
         holder = container.content_id if container is not None else self._entry.container_id or self._entry.content_id
+        name = reference.filename or self._files.get(holder, {}).get(reference.file_id or "", "")
+        if not name:
+            return None
         folder = f"{self._site}/download/attachments/{quote(holder, safe='')}"
-        return model.Resolved(url=f"{folder}/{quote(reference.filename, safe='')}")
+        return model.Resolved(text=None if reference.filename else name, url=f"{folder}/{quote(name, safe='')}")
 
     def _page_url(self, reference: model.PageReference) -> str:
         if _NOT_IN_A_PATH.isdisjoint(reference.title):
@@ -163,3 +174,14 @@ class _Resolver:
             return urljoin(self._entry.url or f"{self._site}/", url)
         except ValueError:  # an author may type anything into a link
             return url
+
+
+def _is_nameless(reference: model.Reference) -> TypeGuard[model.AttachmentReference]:
+    return isinstance(reference, model.AttachmentReference) and bool(reference.file_id) and not reference.filename
+
+
+def _container_id(reference: model.AttachmentReference, entry: Entry) -> str | None:
+    """Return the id of the item on which an attachment hangs; ``None`` where it is known by title only."""
+    if reference.container is None:
+        return entry.container_id or entry.content_id
+    return reference.container.content_id if isinstance(reference.container, model.ContentReference) else None

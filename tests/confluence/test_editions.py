@@ -181,7 +181,7 @@ def test_a_body_without_storage_is_empty_and_adf_is_taken_where_it_is_all_there_
             row["body"] = {} if row["id"] == first else {"atlas_doc_format": {"value": '{"type":"doc"}'}}
 
     cloud.observer = None
-    cloud.faults.add(Tamper(change, route="*/api/v2/pages"))
+    cloud.faults.add(Tamper(change, route="*/api/v2/pages", times=None))
     found = {
         item.entry.content_id: (item.representation, item.body)
         for item in open_client(cloud).fetch_bodies("page", [first, second])

@@ -88,11 +88,10 @@ class CloudRows:
         }
         return row | {"body": self._body(item, body)}
 
-    @staticmethod
-    def _body(item: Item, form: str | None) -> dict[str, Any]:
-        if form is None:
+    def _body(self, item: Item, form: str | None) -> dict[str, Any]:
+        if form is None or (form == "storage" and item.document and not self._model.readings.adf_has_empty_storage):
             return {}
-        value = as_adf(item.text) if form == "atlas_doc_format" else item.text
+        value = (item.document or as_adf(item.text)) if form == "atlas_doc_format" else item.text
         return {form: {"representation": form, "value": value}}
 
     @staticmethod

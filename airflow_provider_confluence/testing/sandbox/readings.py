@@ -41,6 +41,8 @@ class Readings:
     """[A] Comments of an archived page are listed as archived; ``False`` lists them as current."""
 
     # ---------------------------------------------------------------- Cloud
+    adf_has_empty_storage: bool = True
+    """[A] A page kept in ADF only answers an empty body where storage format was asked for; ``False`` answers no body at all."""
     cloud_cursor: Literal["keyset", "offset"] = "keyset"
     """[A] What the opaque v2 cursor holds: the last row's sort value, or a position that shifts when rows come and go."""
     cloud_default_sort: Literal["id", "-id", "-modified-date"] = "id"

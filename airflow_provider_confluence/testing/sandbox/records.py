@@ -67,6 +67,13 @@ class Remark:
     resolved_at: datetime | None = None
 
 
+class AdfBody(str):
+    """A body that Cloud keeps as an Atlassian document only, as JSON: in storage format there is nothing.
+
+    Wherever a model takes a body it may be one of these.
+    """
+
+
 @dataclass(slots=True)
 class Item:
     """One piece of content. Bodies and files may be functions, so that a large wiki costs no memory until it is read.
@@ -104,7 +111,14 @@ class Item:
     @property
     def text(self) -> str:
         """The body in storage format."""
-        return self.body if isinstance(self.body, str) else self.body()
+        body = self.body if isinstance(self.body, str) else self.body()
+        return "" if isinstance(body, AdfBody) else body
+
+    @property
+    def document(self) -> str | None:
+        """The body as an Atlassian document, where it is kept as that only."""
+        body = self.body if isinstance(self.body, str) else self.body()
+        return str(body) if isinstance(body, AdfBody) else None
 
     def file(self, version: int | None = None) -> bytes:
         """Return the bytes of an attachment, of the newest version or of the one named."""
