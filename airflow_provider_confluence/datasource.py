@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from airflow_provider_confluence.documents import TREE_TYPES
 from airflow_provider_confluence.errors import DatasourceError
 
 DEFAULT_INTERVAL = "5m"
@@ -56,6 +57,7 @@ class Datasource:
     personal spaces unless ``personal_spaces`` says so. A page or blog post needs one of ``include_labels``, where there are any, and none
     of ``exclude_labels``; attachments and comments follow it. Of pages, only ``root_pages`` (ids) and what is below them are in, where
     there are any. Archived pages and their attachments are in where ``archived`` says so.
+    ``enable_folders`` adds what stands above pages in Cloud's tree without being one.
 
     ``queue_name`` names the destination inside the sink. ``max_items_per_run`` bounds the upserts of one run; ``max_shards`` how many tasks
     share them. More than ``max_delete_share`` of a space's items of one type, and over 50, are not removed without consent. More than
@@ -92,6 +94,7 @@ class Datasource:
     archived: bool = False
     enable_comments: bool = False
     macros: Mapping[str, str] = field(default_factory=dict)
+    enable_folders: bool = False
 
     @property
     def content_types(self) -> tuple[str, ...]:
@@ -103,6 +106,8 @@ class Datasource:
             wanted.append("attachment")
         if self.enable_comments:
             wanted.append("comment")
+        if self.enable_folders:
+            wanted += TREE_TYPES
         return tuple(wanted)
 
     @property
@@ -217,6 +222,7 @@ class _Reader:
             "enable_blogposts": self._flag,
             "enable_attachments": self._flag,
             "enable_comments": self._flag,
+            "enable_folders": self._flag,
             "enabled": self._flag,
             "interval": self._interval,
             "queue": self._queue,

@@ -21,6 +21,8 @@ SCHEMA_VERSION = 1
 CONTENT_TYPES = ("page", "blogpost", "attachment", "comment", "folder", "whiteboard", "database", "embed")
 CONTAINED_TYPES = ("attachment", "comment")
 """What hangs on a page or blog post, and is in scope where that is."""
+TREE_TYPES = ("folder", "whiteboard", "database", "embed")
+"""What stands in Cloud's page tree beside pages: a title and a place, without text that could be read."""
 
 
 def document_id(datasource_id: str, content_id: str) -> str:

@@ -41,6 +41,9 @@ def add(commands: common.Commands) -> None:
     parser.add_argument("--blogposts", action="store_true", help="index blog posts too")
     parser.add_argument("--attachments", action="store_true", help="index attachments too")
     parser.add_argument("--comments", action="store_true", help="index comments too")
+    parser.add_argument(
+        "--folders", action="store_true", help="index folders, whiteboards, databases and embeds too, by their titles"
+    )
     common.add_datasources(parser, "definitions like the Variable's; --id chooses one, the other options overrule it")
     parser.add_argument(
         "--set",
@@ -101,6 +104,7 @@ def _datasource(options: argparse.Namespace) -> Datasource:
         (options.blogposts, "enable_blogposts"),
         (options.attachments, "enable_attachments"),
         (options.comments, "enable_comments"),
+        (options.folders, "enable_folders"),
     ):
         if option:
             definition[setting] = True

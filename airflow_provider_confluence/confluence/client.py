@@ -63,18 +63,6 @@ class Fetched:
     body: str
 
 
-@dataclass(frozen=True, slots=True)
-class TreeNode:
-    """A step of the tree that is no page: a folder, whiteboard, database or embed."""
-
-    id: str
-    type: str
-    title: str
-    parent_id: str | None
-    parent_type: str | None
-    url: str
-
-
 class Listing(Iterable[Entry], Protocol):
     """Entries as they arrive, each id at most once, and whether that was all of them.
 
@@ -174,8 +162,8 @@ class ConfluenceClient(Protocol):
     def file_names(self, container: Entry) -> dict[str, str]:
         """Return the names of a page's or blog post's files by file id; empty where the edition has none. 1 request for 250 files."""
 
-    def tree_nodes(self, nodes: Iterable[tuple[str, str]]) -> dict[str, TreeNode]:
-        """Return folders and their like by ``(id, type)``; invisible ones are absent. 1 request each (they have no list)."""
+    def tree_nodes(self, nodes: Iterable[tuple[str, str]]) -> dict[str, Entry]:
+        """Return folders and their like by id, given ``(id, type)``; invisible ones are absent. 1 request each: they have no list."""
 
     def people(self, account_ids: Iterable[str]) -> dict[str, str]:
         """Return display names by account id, in bulk; unknown accounts are absent."""

@@ -15,7 +15,6 @@ from airflow_provider_confluence.confluence.client import (
     Fetched,
     Listing,
     NewestFirst,
-    TreeNode,
 )
 from airflow_provider_confluence.confluence.cloud_comments import CloudComments
 from airflow_provider_confluence.confluence.cql import quoted
@@ -290,27 +289,20 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
         """Yield current comments with bodies in storage format; those that are gone yield nothing. 1 request for up to 250, or 1 each."""
         return self._comments.fetch(comments)
 
-    def tree_nodes(self, nodes: Iterable[tuple[str, str]]) -> dict[str, TreeNode]:
+    def tree_nodes(self, nodes: Iterable[tuple[str, str]]) -> dict[str, Entry]:
         """Return folders and their like by ``(id, type)``; invisible ones are absent. 1 request each, in parallel."""
 
-        def ask(node: tuple[str, str], stop: threading.Event) -> TreeNode | None:
+        def ask(node: tuple[str, str], stop: threading.Event) -> Entry | None:
             content_id, type_ = node
             try:
                 row = self._get(f"/api/v2/{NODES[type_]}/{quoted_part(content_id)}", cancelled=stop).data
             except AbsentError:
                 return None
-            return TreeNode(
-                id=text_of(row, "id"),
-                type=type_,
-                title=str(row.get("title") or ""),
-                parent_id=str(row["parentId"]) if row.get("parentId") else None,
-                parent_type=str(row["parentType"]) if row.get("parentType") else None,
-                url=self._url(part(row, "_links", "webui")),
-            )
+            return self._entry(row, type_, ())
 
         known = [node for node in dict.fromkeys(nodes) if node[1] in NODES]
         found = in_parallel(ask, known, self._transport.gate.max_in_flight, self._transport.cut)
-        return {node.id: node for node in found if node is not None}
+        return {node.content_id: node for node in found if node is not None}
 
     def people(self, account_ids: Iterable[str]) -> dict[str, str]:
         """Return display names by account id; unknown accounts are absent. 1 request for 250 accounts."""

@@ -14,7 +14,6 @@ from airflow_provider_confluence.confluence.client import (
     Fetched,
     Listing,
     NewestFirst,
-    TreeNode,
 )
 from airflow_provider_confluence.confluence.cql import in_list
 from airflow_provider_confluence.confluence.paging import (
@@ -327,7 +326,7 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
         """Return nothing: there is no ADF here."""
         return {}
 
-    def tree_nodes(self, nodes: Iterable[tuple[str, str]]) -> dict[str, TreeNode]:  # noqa: ARG002
+    def tree_nodes(self, nodes: Iterable[tuple[str, str]]) -> dict[str, Entry]:  # noqa: ARG002
         """Return nothing: on Data Center the tree is of pages alone.
 
         Rows name their ancestors, an archived one too. That is not used: whether this account may see such a page cannot be asked, and

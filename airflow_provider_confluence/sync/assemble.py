@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_confluence.datasource import Datasource
-from airflow_provider_confluence.documents import Ancestor, Document, Entry, Link, Space, document_id
+from airflow_provider_confluence.documents import TREE_TYPES, Ancestor, Document, Entry, Link, Space, document_id
 from airflow_provider_confluence.sync.manifest import Edge
 from airflow_provider_confluence.sync.surroundings import named
 
@@ -59,7 +59,7 @@ def assemble(
         size_bytes=entry.size_bytes,
         links=text.links,
         properties={**(text.properties or {}), **_of_comment(entry)},
-        outcome="metadata_only" if entry.type == "attachment" else "ok",
+        outcome="metadata_only" if entry.type in ("attachment", *TREE_TYPES) else "ok",
         warnings=text.warnings,
     )
 

@@ -151,6 +151,7 @@ class _Listing:
         self.scope = Scope(self.client, self.datasource, self.spaces)
         check_roots(self.client, self.datasource, self.spaces)
         judged = self._list(known, head)
+        judged.within.update(self.scope.tree_above(judged.within))
         run.reached("listed")
         entries = judged.within
         if self.mode == "changes":

@@ -12,7 +12,7 @@ from typing import Literal, cast
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient
 from airflow_provider_confluence.datasource import Datasource
-from airflow_provider_confluence.documents import CONTAINED_TYPES, Entry, Space, instant, rfc3339
+from airflow_provider_confluence.documents import CONTAINED_TYPES, TREE_TYPES, Entry, Space, instant, rfc3339
 from airflow_provider_confluence.sync.contained import inside
 from airflow_provider_confluence.sync.context import Event, RunContext
 from airflow_provider_confluence.sync.includes import shows_other_text, titles_now
@@ -72,6 +72,10 @@ class _QuickLook:
         self.quiet_before = quiet_before = rfc3339(instant(watermark).subtract(minutes=OVERLAP_MINUTES))
         contained: list[Entry] = []
         for type_ in self.datasource.content_types:
+            if (
+                type_ in TREE_TYPES
+            ):  # they have no list; one that changed is seen on the way up from a changed page, or by a whole listing
+                continue
             for listing in self.client.list_newest(
                 list(self.spaces.values()), cast(Literal["page", "blogpost", "attachment", "comment"], type_)
             ):
@@ -135,6 +139,7 @@ class _QuickLook:
         by_type: dict[str, list[str]] = defaultdict(list)
         attachments: dict[str, set[str]] = defaultdict(set)
         comments: list[str] = []
+        nodes: list[tuple[str, str]] = []
         for record in self.known.values():
             if record.content_id in self.entries or not (record.pending or record.failure or not record.revision):
                 continue
@@ -144,7 +149,11 @@ class _QuickLook:
                 attachments[record.container_id].add(record.content_id)
             elif record.type == "comment" and record.type in self.datasource.content_types:
                 comments.append(record.content_id)
+            elif record.type in TREE_TYPES and record.type in self.datasource.content_types:
+                nodes.append((record.content_id, record.type))
         self.entries.update(self._look_up(by_type))
+        there = self.client.tree_nodes(nodes).items()
+        self.entries.update({i: e for i, e in there if e.status == "current" and e.space_id in self.spaces})
         for container in self._containers(set(attachments)).values():
             for entry in self.client.attachments_of(container):
                 if entry.content_id in attachments[container.content_id]:

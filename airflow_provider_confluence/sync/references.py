@@ -42,8 +42,8 @@ class References:
     def look_up(self, contents: Sequence[tuple[Fetched, model.Content, Mapping[str, str]]]) -> None:
         """Look up, at once, the pages that these bodies show, the people whom they mention and those who wrote them.
 
-        Cost in requests: ⌈unknown pages / 50⌉ at each of three levels, ⌈unknown people / 250⌉, and 1 for a body in ADF that names a file of its own
-        page by nothing but an id.
+        Cost in requests: ⌈unknown pages / 50⌉ at each of three levels, ⌈unknown people / 250⌉, and 1 for a body in ADF that names a file
+        of its own page by nothing but an id.
 
         :param contents: each body with the space that it is in (``id``, ``key``).
         """

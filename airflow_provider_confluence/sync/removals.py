@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient, Identity
 from airflow_provider_confluence.datasource import Datasource
-from airflow_provider_confluence.documents import CONTAINED_TYPES, Entry
+from airflow_provider_confluence.documents import CONTAINED_TYPES, TREE_TYPES, Entry
 from airflow_provider_confluence.errors import CredentialsError
 from airflow_provider_confluence.sync.contained import inside
 from airflow_provider_confluence.sync.manifest import Record
@@ -153,5 +153,7 @@ class RemovalFinder:
             # Its container may stand in any listing of containers that did not finish.
             others = set(CONTAINED_TYPES) - {record.type}
             return any(type_ not in others for _, type_ in self._incomplete)
+        if record.type in TREE_TYPES:  # known through the pages below
+            return (record.space_id, "page") in self._incomplete
         # An item may have moved to a space whose listing did not finish; the look-up by id settles that.
         return (record.space_id, record.type) in self._incomplete

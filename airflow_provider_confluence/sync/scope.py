@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient
 from airflow_provider_confluence.datasource import Datasource
-from airflow_provider_confluence.documents import CONTAINED_TYPES, Entry, Space
+from airflow_provider_confluence.documents import CONTAINED_TYPES, TREE_TYPES, Entry, Space
 from airflow_provider_confluence.errors import ConfigurationError, SpaceNotFoundError
 from airflow_provider_confluence.sync.surroundings import Surroundings, fill_labels
 
@@ -144,19 +144,37 @@ class Scope:
             next(groups, judged.within)[entry.content_id] = entry
         return judged
 
+    def tree_above(self, entries: Mapping[str, Entry]) -> dict[str, Entry]:
+        """Return the folders and their like that belong to the datasource because items of it stand below them.
+
+        Cost in requests: what is above the items and was not seen is looked up, which their ancestors need anyway.
+        """
+        if not set(TREE_TYPES) & set(self._datasource.content_types):
+            return {}
+        self.seen.update(entries)
+        self.surroundings.look_up_parents()
+        above = self.surroundings.nodes_above(entry for entry in entries.values() if entry.type == "page")
+        found = {i: e for i, e in above.items() if e.status == "current" and self._is_in_a_space(self._datasource, e)}
+        found = {i: e for i, e in found.items() if self._is_below(self._datasource.root_pages, e)}
+        self.seen.update(found)
+        return found
+
     def would_admit(self, datasource: Datasource, entry: Entry) -> bool | None:
-        """Say whether a page or blog post of these spaces is in a datasource's scope, today's or a former one; ``None`` is not known."""
-        space = self._spaces.get(entry.space_id)
-        if space is None or not admits_space(datasource, space) or entry.type not in datasource.content_types:
+        """Say whether an item that hangs on no other is in a datasource's scope, today's or a former one; ``None`` is not known."""
+        if not self._is_in_a_space(datasource, entry) or entry.type not in datasource.content_types:
             return False
         if entry.status == "archived" and not datasource.archived:
             return False
         answers = (_admits_labels(datasource, entry.labels), self._is_below(datasource.root_pages, entry))
         return False if False in answers else None if None in answers else True
 
+    def _is_in_a_space(self, datasource: Datasource, entry: Entry) -> bool:
+        space = self._spaces.get(entry.space_id)
+        return space is not None and admits_space(datasource, space)
+
     def _is_below(self, roots: tuple[str, ...], entry: Entry) -> bool | None:
         # Blog posts stand in no tree: whether they are in is said by enable_blogposts alone.
-        if not roots or entry.type != "page" or entry.content_id in roots:
+        if not roots or entry.type == "blogpost" or entry.content_id in roots:
             return True
         above, whole = self.surroundings.way_up(entry)
         return bool(set(roots) & set(above)) or (False if whole else None)

@@ -9,13 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal, cast
 
-from airflow_provider_confluence.confluence.client import ConfluenceClient, TreeNode
-from airflow_provider_confluence.documents import Entry, Person, Space
+from airflow_provider_confluence.confluence.client import ConfluenceClient
+from airflow_provider_confluence.documents import TREE_TYPES, Entry, Person, Space
 from airflow_provider_confluence.sync.manifest import digest
 
 # Confluence's own limit on nesting is far below; a loop in what it answers must not become one here.
 _DEEPEST = 100
-_NODES = ("folder", "whiteboard", "database", "embed")
 
 
 class Surroundings:
@@ -30,7 +29,7 @@ class Surroundings:
     def __init__(self, client: ConfluenceClient, entries: Mapping[str, Entry], spaces: Mapping[str, Space]) -> None:
         self._entries = entries
         self._spaces = spaces
-        self._nodes: dict[str, TreeNode] = {}
+        self._nodes: dict[str, Entry] = {}
         self._archived: dict[str, Entry] = {}
         self._client = client
         self._names: dict[str, str] = {}
@@ -59,7 +58,7 @@ class Surroundings:
             }
             if not missing:
                 return
-            nodes = self._client.tree_nodes(sorted((i, t) for i, t in missing if t in _NODES))
+            nodes = self._client.tree_nodes(sorted((i, t) for i, t in missing if t in TREE_TYPES))
             pages = self._client.look_up("page", sorted(i for i, t in missing if t == "page"))
             self._nodes.update(nodes)
             self._archived.update({i: e for i, e in pages.items() if e.status in ("current", "archived")})
@@ -92,24 +91,41 @@ class Surroundings:
         steps, whole = self._steps(entry)
         return [content_id for content_id, _ in steps], whole
 
+    def nodes_above(self, entries: Iterable[Entry]) -> dict[str, Entry]:
+        """Return the folders and their like on the ways up from these items, by id. No requests: what is above was looked up before."""
+        found: dict[str, Entry] = {}
+        passed: set[str] = set()
+        for entry in entries:
+            above = entry.parent_id
+            while above and above not in passed:
+                passed.add(above)
+                step = self._step(above)
+                if step is None:
+                    break
+                if step.type in TREE_TYPES:
+                    found[above] = step
+                above = step.parent_id
+        return found
+
     def _ancestors(self, entry: Entry) -> list[dict[str, str]]:
         steps, _ = self._steps(entry)
         return [{"id": content_id, "title": step.title, "url": step.url} for content_id, step in reversed(steps)]
 
-    def _steps(self, entry: Entry) -> tuple[list[tuple[str, Entry | TreeNode]], bool]:
-        way: list[tuple[str, Entry | TreeNode]] = []
+    def _steps(self, entry: Entry) -> tuple[list[tuple[str, Entry]], bool]:
+        way: list[tuple[str, Entry]] = []
         seen = {entry.content_id}
         above = entry.parent_id
         while above and above not in seen and len(way) < _DEEPEST:
             seen.add(above)
-            step: Entry | TreeNode | None = (
-                self._entries.get(above) or self._nodes.get(above) or self._archived.get(above)
-            )
+            step = self._step(above)
             if step is None:
                 break
             way.append((above, step))
             above = step.parent_id
         return way, not above
+
+    def _step(self, content_id: str) -> Entry | None:
+        return self._entries.get(content_id) or self._nodes.get(content_id) or self._archived.get(content_id)
 
 
 def named(person: Person | None, people: Mapping[str, str]) -> Person | None:

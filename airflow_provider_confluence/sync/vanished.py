@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal, cast
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient
-from airflow_provider_confluence.documents import Entry
+from airflow_provider_confluence.documents import TREE_TYPES, Entry
 from airflow_provider_confluence.sync.manifest import Record
 from airflow_provider_confluence.sync.scope import Judged
 
@@ -46,7 +46,7 @@ def confirm(
     """Ask again for items that a complete listing did not name.
 
     Cost in requests: ⌈pages / 250⌉ + ⌈blog posts / 250⌉ + 1 a container that lost attachments + ⌈comments / 100⌉ (Cloud: 1 or 2 a
-    comment; more than 2,000 wait for another run); what goes with its container is not asked for.
+    comment; more than 2,000 wait for another run) + 1 a folder or its like; what goes with its container is not asked for.
 
     :param current: what was listed, by content id: an attachment or comment whose container is not there goes with it.
     :param judge: which of the items that are still there belong to the datasource.
@@ -72,6 +72,7 @@ def confirm(
             if record.content_id in result.found or (type_ == "page") != (record.type == "page"):
                 continue
             (result.unsure if record.content_id in unknown else result.gone).append(record)
+    _confirm_nodes(client, [r for type_ in TREE_TYPES for r in by_type.pop(type_, [])], current, judge, result)
     containers = {**current, **result.found}
     _confirm_attachments(client, _contained(by_type.pop("attachment", []), containers, unknown, result), result)
     # Those on an archived page are not indexed.
@@ -80,6 +81,28 @@ def confirm(
     for rest in by_type.values():
         result.unsure += rest
     return result
+
+
+def _confirm_nodes(
+    client: ConfluenceClient,
+    missing: list[Record],
+    current: Mapping[str, Entry],
+    judge: Callable[[Mapping[str, Entry]], Judged],
+    result: Vanished,
+) -> None:
+    """Settle folders and their like: one with nothing below it is on no way up, and still there; one that a page names is not gone."""
+    if not missing:
+        return
+    answers = client.tree_nodes((record.content_id, record.type) for record in missing)
+    judged = judge({i: e for i, e in answers.items() if e.status == "current"})
+    parents = {entry.parent_id for entry in (*current.values(), *result.found.values())}
+    result.found.update(judged.within)
+    for record in missing:
+        if record.content_id not in judged.within:
+            doubted = record.content_id in judged.unknown or (
+                record.content_id in parents and record.content_id not in answers
+            )
+            (result.unsure if doubted else result.gone).append(record)
 
 
 def _contained(

@@ -13,7 +13,6 @@ from airflow_provider_confluence.confluence.client import (
     ConfluenceClient,
     ConnectionSettings,
     Fetched,
-    TreeNode,
     connect,
 )
 from airflow_provider_confluence.confluence.gate import Gate
@@ -124,8 +123,8 @@ def test_folders_are_steps_of_the_tree(cloud: Sandbox, open_client: Open) -> Non
     found = client.tree_nodes([(folder, "folder"), ("99999999", "folder"), (top, "page"), (folder, "folder")])
     node = found.pop(folder)
     assert found == {}
-    assert isinstance(node, TreeNode)
     assert (node.title, node.type, node.parent_id, node.parent_type) == ("Folder", "folder", top, "page")
+    assert (node.space_id, node.version, node.status) == (space.id, 1, "current")
 
 
 def test_labels_that_the_search_does_not_know_yet_are_unknown_and_not_none(cloud: Sandbox, open_client: Open) -> None:
