@@ -290,7 +290,7 @@ def test_a_targeted_run_after_a_change_of_settings_is_refused_and_stops_nobody(i
 # ---------------------------------------------------------------- what it costs
 def test_a_targeted_run_costs_a_handful_of_requests_however_large_the_space(indexed):
     for number in range(600):
-        indexed.model.create_page("DOCS", f"Many {number}", "")
+        indexed.model.create_page("DOCS", f"Many {number}", "<p>x</p>")
     indexed.run(mode="reconcile")
     page = indexed.model.find("Many 7")
     indexed.sandbox.requests.clear()
