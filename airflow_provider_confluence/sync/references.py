@@ -36,7 +36,7 @@ class References:
     def read(self, fetched: Fetched) -> model.Content:
         """Return the content of a body; nothing is looked up yet."""
         if fetched.representation == "atlas_doc_format":
-            return adf.read(fetched.body)
+            return adf.read(fetched.body, self._macros)
         return storage_format.read(fetched.body, self._macros)
 
     def look_up(self, contents: Sequence[tuple[Fetched, model.Content, Mapping[str, str]]]) -> None:

@@ -221,10 +221,10 @@ def test_time_is_linear_in_size() -> None:
         body = json.dumps({"type": "doc", "content": [node("table", *[row] * count), paragraph(*cells)]})
         best = 9.0
         for _ in range(3):
-            start = time.perf_counter()
+            start = time.process_time()
             markdown.write(adf.read(body))
-            best = min(best, time.perf_counter() - start)
+            best = min(best, time.process_time() - start)
         return best
 
     small = seconds(1_000)
-    assert seconds(4_000) < 4 * small * 4 + 0.2
+    assert seconds(4_000) < 4 * small * 4 + 0.5

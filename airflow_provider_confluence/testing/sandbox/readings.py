@@ -118,6 +118,7 @@ DRAWN: dict[str, tuple[Any, ...]] = {
     "archiving_lifts_children": (True, False),
     "hidden_covers_descendants": (True, True, False),
     "live_snapshot_seconds": (600.0, 0.0, 60.0),
+    "adf_has_empty_storage": (True, False),
     "resolving_bumps_version": (False, True),
     "deleted_comment_takes_replies": (True, False),
     "deleted_comments_are_trashed": (False, True),
