@@ -109,7 +109,11 @@ WRAPPERS = [
     lambda inner: node("expand", *inner, title="§"),
     lambda inner: node("bulletList", node("listItem", *inner), node("listItem", "§")),
     lambda inner: node("orderedList", node("listItem", "§"), node("listItem", *inner), order=4),
-    lambda inner: node("taskList", node("blockTaskItem", *inner, state="DONE"), node("taskItem", "§", state="gone")),
+    lambda inner: node(
+        "taskList",
+        node("blockTaskItem", node("paragraph", "§"), *inner, state="DONE"),
+        node("taskItem", "§", state="gone"),
+    ),
     lambda inner: node("decisionList", node("decisionItem", *inner)),
     lambda inner: node(
         "table",
