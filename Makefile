@@ -62,7 +62,7 @@ types: install ## check the types
 	$(BIN)/mypy
 
 lock: .uv/bin/uv ## compile requirements/ anew
-	.uv/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.10 --generate-hashes \
+	.uv/bin/uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.10 --generate-hashes \
 	  --no-emit-index-url --no-annotate --quiet --upgrade --custom-compile-command "make lock" -o requirements/dev.txt
 
 clean: ## remove what make made

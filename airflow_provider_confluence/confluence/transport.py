@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 from airflow_provider_confluence.confluence.auth import OriginAuth, authorization, origin_of
@@ -41,9 +41,11 @@ if TYPE_CHECKING:
 
     from airflow_provider_confluence.confluence.client import ConnectionSettings
 
-__all__ = ["MAX_TRIES", "AbsentError", "Answer", "Params", "TooHeavyError", "Transport"]
+__all__ = ["MAX_TRIES", "AbsentError", "Answer", "Params", "Setback", "TooHeavyError", "Transport", "quoted_part"]
 
 _log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 Params = Mapping[str, str | int | Sequence[str]]
 CONNECT_SECONDS = 10.0
@@ -158,26 +160,85 @@ class Transport:
         if params:
             url += "?" + urlencode(params, doseq=True, safe=",", quote_via=quote)
         kind = f"{method} " + "/".join("#" if any(map(str.isdigit, p)) and p != "v2" else p for p in path.split("/"))
+        return self.persist(
+            where,
+            lambda patience: self._attempt(method, url, where, body, patience, kind, max_bytes),
+            heavy_tries=heavy_tries,
+            cancelled=cancelled,
+        )
+
+    def persist(
+        self,
+        where: str,
+        attempt: Callable[[Patience], T | Setback],
+        *,
+        heavy_tries: int = MAX_TRIES,
+        cancelled: threading.Event | None = None,
+    ) -> T:
+        """Return what an attempt comes to, which is repeated after a setback as often as makes sense, with the waits that are asked for."""
         patience = Patience(self.gate.patience_seconds, where, cancelled)
         try:
             tries = 0
             while True:
                 tries += 1
-                attempt = self._attempt(method, url, where, body, patience, kind, max_bytes)
-                if isinstance(attempt, Answer):
-                    return attempt
-                self._wait_before_retry(attempt, tries, heavy_tries, where, patience)
+                result = attempt(patience)
+                if not isinstance(result, Setback):
+                    return result
+                self._wait_before_retry(result, tries, heavy_tries, where, patience)
         finally:
             with self._lock:
                 self.throttled_seconds += patience.held_seconds
 
     def _attempt(
         self, method: str, url: str, where: str, body: bytes | None, patience: Patience, kind: str, max_bytes: int
-    ) -> Answer | _Setback:
+    ) -> Answer | Setback:
         """Send once. Return the answer or what may be retried; raise what may not."""
+        got = self.exchange(
+            method, url, where, patience, kind, lambda response: self._read(response, patience, max_bytes), body=body
+        )
+        if isinstance(got, Setback):
+            return got
+        status, headers, payload = got
+        if payload is None:
+            return Setback(413, "the answer is too large", error=None)
+        setback = self.setback_of(status, headers)
+        if setback is not None:
+            return setback
+        if 300 <= status < 400:
+            raise redirected(where, self.site, status, headers.get("Location", ""))
+        if status != 200:
+            raise error_for_status(where, status, headers, payload, cloud=self._cloud)
+        media_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if not (media_type == "application/json" or media_type.endswith("+json")):
+            raise not_json(where, media_type, payload)
+        try:
+            data = json.loads(payload)
+        except ValueError as error:
+            raise ContractError(f"{where} answered with JSON that cannot be read", status=status) from error
+        if not isinstance(data, dict):
+            raise ContractError(f"{where} answered with JSON that is no object", status=status)
+        return Answer(data, headers)
+
+    def exchange(
+        self,
+        method: str,
+        url: str,
+        where: str,
+        patience: Patience,
+        kind: str,
+        receive: Callable[[requests.Response], T],
+        *,
+        body: bytes | None = None,
+        session: requests.Session | None = None,
+    ) -> tuple[int, Mapping[str, str], T] | Setback:
+        """Send once, through the gate. Return status, headers and what ``receive`` made of the response, or what may be retried.
+
+        :param where: what the request is called in messages; its part after the method is what observers are shown.
+        :param session: another one than that of the site.
+        """
         import requests
 
-        session, _ = self._opened()
+        session = session or self._opened()[0]
         with self.gate.passing(patience, self._tell):
             with self._lock:
                 self.requests_made += 1
@@ -195,7 +256,7 @@ class Transport:
                     stream=True,
                 ) as response:
                     status = response.status_code
-                    payload = self._read(response, patience, max_bytes)
+                    received = receive(response)
             except requests.exceptions.InvalidURL as error:
                 raise ConfigurationError(f"{where}: this is not an address that can be asked") from error
             except requests.exceptions.RequestException as error:
@@ -208,24 +269,13 @@ class Transport:
             self._was_answered = True
         self.gate.answered(status, response.headers, seconds, kind)
         self._tell(RequestDone(method, where.split(" ", 1)[1], status, seconds))
-        if payload is None:
-            return _Setback(413, "the answer is too large", error=None)
+        return status, response.headers, received
+
+    def setback_of(self, status: int, headers: Mapping[str, str]) -> Setback | None:
+        """Return what an answer is that may be better another time, ``None`` for one that will not."""
         if status in RETRIED or status == 413:
-            return _Setback(status, f"HTTP {status}", self.gate.retry_after_seconds(response.headers))
-        if 300 <= status < 400:
-            raise redirected(where, self.site, status, response.headers.get("Location", ""))
-        if status != 200:
-            raise error_for_status(where, status, response.headers, payload, cloud=self._cloud)
-        media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if not (media_type == "application/json" or media_type.endswith("+json")):
-            raise not_json(where, media_type, payload)
-        try:
-            data = json.loads(payload)
-        except ValueError as error:
-            raise ContractError(f"{where} answered with JSON that cannot be read", status=status) from error
-        if not isinstance(data, dict):
-            raise ContractError(f"{where} answered with JSON that is no object", status=status)
-        return Answer(data, response.headers)
+            return Setback(status, f"HTTP {status}", self.gate.retry_after_seconds(headers))
+        return None
 
     def _read(self, response: requests.Response, patience: Patience, max_bytes: int) -> bytes | None:
         """Return the body; ``None`` when it is larger than allowed. A body of no use is not read to its end."""
@@ -245,7 +295,7 @@ class Transport:
                 raise requests.exceptions.ReadTimeout("the answer came too slowly")
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
-    def _no_answer(self, error: requests.exceptions.RequestException, where: str, status: int | None) -> _Setback:
+    def _no_answer(self, error: requests.exceptions.RequestException, where: str, status: int | None) -> Setback:
         """Tell apart what a failed request was: worth another try, or a setting that is wrong."""
         import requests
 
@@ -256,15 +306,15 @@ class Transport:
         if isinstance(error, requests.exceptions.Timeout) or "Read timed out" in str(error):
             # urllib3 reports a time-out in the middle of a body as a broken connection
             connecting = isinstance(error, requests.exceptions.ConnectTimeout)
-            return _Setback(None if connecting else 504, "no answer in time", error=error, timed_out=True)
+            return Setback(None if connecting else 504, "no answer in time", error=error, timed_out=True)
         if isinstance(error, requests.exceptions.ProxyError):
-            return _Setback(None, "the proxy did not connect", error=error)
+            return Setback(None, "the proxy did not connect", error=error)
         if status == 200 and isinstance(error, requests.exceptions.ContentDecodingError):
             raise ContractError(f"{where} answered with a body that cannot be decoded", status=status) from error
-        return _Setback(None, "the connection failed", error=error)
+        return Setback(None, "the connection failed", error=error)
 
     def _wait_before_retry(
-        self, setback: _Setback, tries: int, heavy_tries: int, where: str, patience: Patience
+        self, setback: Setback, tries: int, heavy_tries: int, where: str, patience: Patience
     ) -> None:
         """Wait as the setback asks. :raises ConfluenceUnavailableError: after the last try."""
         most = MAX_TRIES
@@ -351,7 +401,7 @@ class Transport:
 
 
 @dataclass(frozen=True, slots=True)
-class _Setback:
+class Setback:
     """A failed try that may be repeated. ``status`` is ``None`` where no answer came."""
 
     status: int | None
