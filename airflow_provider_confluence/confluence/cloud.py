@@ -205,6 +205,15 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
         # Blog posts cannot be archived: their lists refuse the word.
         return "current" if type_ == "blogpost" else ",".join(self.shown_statuses)
 
+    def _download_path(self, attachment: Entry) -> str:
+        """Return the one address that still takes an API token: the download link of the listing answers 401 (CHANGE-2735)."""
+        container, content_id = quoted_part(attachment.container_id or ""), quoted_part(attachment.content_id)
+        return f"/rest/api/content/{container}/child/attachment/{content_id}/download?version={attachment.version}"
+
+    def server_text(self, attachment: Entry, *, cancelled: threading.Event | None = None) -> str | None:  # noqa: ARG002
+        """Return ``None``: Cloud does not tell what text it found."""
+        return None
+
     # ------------------------------------------------------------------------------------------ by id
     def labels_of(self, type_: str, content_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """Return labels for those ids that are visible. 1 request an id, in parallel."""

@@ -7,6 +7,8 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_confluence.errors import ContractError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -51,8 +53,12 @@ class InUse:
                         socket.socket.shutdown(open_socket, socket.SHUT_RDWR)
 
 
-def adapter(in_use: InUse, **options: Any) -> HTTPAdapter:
-    """Return an adapter for a requests session whose connections report to ``in_use``, with a proxy and without."""
+def adapter(in_use: InUse, *, admits: Callable[[str], bool] | None = None, **options: Any) -> HTTPAdapter:
+    """Return an adapter for a requests session whose connections report to ``in_use``, with a proxy and without.
+
+    :param admits: judges the address of the other side once a connection to it is there, before anything is sent: by then no other
+        answer of a name server can change it.
+    """
     from requests.adapters import HTTPAdapter
     from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
@@ -61,6 +67,15 @@ def adapter(in_use: InUse, **options: Any) -> HTTPAdapter:
             def request(self, *args: Any, **kwargs: Any) -> Any:
                 in_use.takes(self)
                 return super().request(*args, **kwargs)
+
+            def _new_conn(self) -> socket.socket:
+                connected: socket.socket = super()._new_conn()
+                if admits is not None and not admits(str(connected.getpeername()[0])):
+                    connected.close()
+                    raise ContractError(
+                        f"{self.host} is at an address to which nothing is sent: it is not of the public internet"
+                    )
+                return connected
 
         return Reporting
 

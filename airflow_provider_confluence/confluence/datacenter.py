@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
@@ -35,7 +36,7 @@ from airflow_provider_confluence.confluence.reading import (
     whole_number,
 )
 from airflow_provider_confluence.confluence.shared import MAX_BODIES_BYTES, ClientOverTransport, numeric, with_body
-from airflow_provider_confluence.confluence.transport import AbsentError, Params, Transport, quoted_part
+from airflow_provider_confluence.confluence.transport import AbsentError, Params, TooHeavyError, Transport, quoted_part
 from airflow_provider_confluence.confluence.v1_rows import COMMENTED, comment, person, text_or_none
 from airflow_provider_confluence.documents import Entry, Failure, Space
 from airflow_provider_confluence.errors import ContractError
@@ -221,6 +222,27 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
 
     def _current_attachments(self, rows: Iterable[Row], container: Entry | None) -> list[Entry]:
         return [self._attachment(row, container) for row in rows if row.get("status", "current") == "current"]
+
+    def _download_path(self, attachment: Entry) -> str:
+        """Return the listing's own link, with its query, or one made after it."""
+        if attachment.url.startswith(f"{self.site}/download/"):
+            return attachment.url[len(self.site) :]
+        name = quoted_part(unicodedata.normalize("NFC", attachment.title))
+        return f"/download/attachments/{quoted_part(attachment.container_id or '')}/{name}?version={attachment.version}&api=v2"
+
+    def server_text(self, attachment: Entry, *, cancelled: threading.Event | None = None) -> str | None:
+        """Return the text that Confluence extracted for its own search; ``None`` where it has none, and where it does not tell."""
+        path = f"/rest/api/content/{quoted_part(attachment.container_id or '')}/child/attachment/"
+        try:
+            answer = self._transport.get(
+                f"{path}{quoted_part(attachment.content_id)}/extractedtext", heavy_tries=1, cancelled=cancelled
+            )
+        except (
+            ContractError,
+            TooHeavyError,
+        ):  # 204: there is none; 404: this version of Confluence has no such address
+            return None
+        return text_or_none(answer.data.get("extractedText"))
 
     # ------------------------------------------------------------------------------------------ by id
     def labels_of(  # labels hang on ids here, whatever the type

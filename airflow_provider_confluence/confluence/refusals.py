@@ -86,10 +86,16 @@ def error_for_status(
     return ContractError(f"{where}: Confluence answered with HTTP {status}, which was not expected", status=status)
 
 
+def leads_to_login(location: str) -> bool:
+    """Whether an address looks like that of a log-in page."""
+    target = urlsplit(location)
+    return bool(_LOGIN.search(target.path) or _LOGIN.search(target.hostname or ""))
+
+
 def redirected(where: str, site: str, status: int, location: str) -> ConfluenceProviderError:
     """Return the error for a redirect: an API does not redirect, so it is a log-in page or another address."""
     target = urlsplit(location)
-    if _LOGIN.search(target.path) or _LOGIN.search(target.hostname or ""):
+    if leads_to_login(location):
         return CredentialsError(
             f"{where} was sent on to a log-in page ({status}): the credential was not taken; "
             "behind single sign-on a personal access token is needed",

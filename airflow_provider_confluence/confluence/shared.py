@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 from airflow_provider_confluence.confluence.batches import in_batches, in_parallel
-from airflow_provider_confluence.confluence.client import Fetched, Identity
+from airflow_provider_confluence.confluence.client import Edition, Fetched, Identity
+from airflow_provider_confluence.confluence.downloads import Downloads
 from airflow_provider_confluence.confluence.identity import read_identity
 from airflow_provider_confluence.confluence.reading import distinct, part
 from airflow_provider_confluence.confluence.transport import AbsentError, Transport
 from airflow_provider_confluence.documents import Entry, Failure
 
 MAX_BODIES_BYTES = 32 * 1024 * 1024  # a batch of bodies larger than this is halved
+T = TypeVar("T")
 
 
 class ClientOverTransport:
@@ -27,9 +30,12 @@ class ClientOverTransport:
         """The statuses of what is listed and fetched."""
         return ("current", "archived") if self.archived else ("current",)
 
+    edition: Edition
+
     def __init__(self, transport: Transport) -> None:
         self.site = transport.site
         self._transport = transport
+        self._downloads = Downloads(transport, cloud=self.edition == "cloud")
 
     @property
     def transport(self) -> Transport:
@@ -48,7 +54,43 @@ class ClientOverTransport:
 
     def close(self) -> None:
         """Close the connections; safe to repeat."""
+        self._downloads.close()
         self._transport.close()
+
+    def download(
+        self, attachment: Entry, target: Path, *, max_bytes: int, cancelled: threading.Event | None = None
+    ) -> int:
+        """Write the bytes of an attachment, of the version that the entry names, to a file; return their number."""
+        return self._downloads.fetch(
+            self._download_path(attachment),
+            target,
+            max_bytes=max_bytes,
+            expected_bytes=attachment.size_bytes,
+            cancelled=cancelled,
+        )
+
+    def _download_path(self, attachment: Entry) -> str:
+        raise NotImplementedError
+
+    def in_parallel(
+        self,
+        call: Callable[[str, threading.Event], T],
+        ids: Sequence[str],
+        *,
+        type_: str,
+        cut: Callable[[], None] = lambda: None,
+    ) -> Iterator[T | Failure]:
+        """Yield what a call returns for each id, in any order, with as many at a time as requests may be in flight."""
+
+        def each(batch: Sequence[str], _: int, stop: threading.Event) -> list[T]:
+            return [call(content_id, stop) for content_id in batch]
+
+        def cut_all(stop: threading.Event) -> None:
+            cut()
+            self._transport.cut(stop)
+
+        threads = self._transport.gate.max_in_flight
+        return in_batches(each, list(ids), type_=type_, threads=threads, cut=cut_all, first_batch=1)
 
     def identity(self) -> Identity:
         """Return who we are. 1 request. :raises CredentialsError: for a refused token, and for an anonymous answer."""

@@ -111,6 +111,11 @@ class Transport:
         """The session itself, for requests that must be neither repeated nor judged; the credential goes to this site alone."""
         return self._opened()[0]
 
+    @property
+    def slowest_answer_seconds(self) -> float:
+        """How long a whole answer may take."""
+        return SLOWEST_ANSWER * self._settings.timeout_seconds
+
     def close(self) -> None:
         """Close the connections; safe to repeat. A later request opens them again."""
         with self._lock:
@@ -229,6 +234,7 @@ class Transport:
         receive: Callable[[requests.Response], T],
         *,
         body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
         session: requests.Session | None = None,
     ) -> tuple[int, Mapping[str, str], T] | Setback:
         """Send once, through the gate. Return status, headers and what ``receive`` made of the response, or what may be retried.
@@ -250,7 +256,7 @@ class Transport:
                     method,
                     url,
                     data=body,
-                    headers=None if body is None else {"Content-Type": "application/json"},
+                    headers=headers if body is None else {"Content-Type": "application/json"},
                     timeout=(CONNECT_SECONDS, self._settings.timeout_seconds),
                     allow_redirects=False,
                     stream=True,
@@ -283,7 +289,7 @@ class Transport:
 
         if response.status_code != 200:
             max_bytes = 64 * 1024
-        deadline = self._clock() + SLOWEST_ANSWER * self._settings.timeout_seconds
+        deadline = self._clock() + self.slowest_answer_seconds
         chunks, size = [], 0
         for chunk in response.iter_content(READ_BYTES):
             chunks.append(chunk)
@@ -359,28 +365,14 @@ class Transport:
             return self._connection
 
     def _open(self) -> tuple[requests.Session, AtlassianRestAPI]:
-        from http.cookiejar import DefaultCookiePolicy
-
-        import requests
         from atlassian.rest_client import AtlassianRestAPI
-        from requests.cookies import RequestsCookieJar
 
         settings = self._settings
-        session = requests.Session()
-        session.trust_env = False  # neither .netrc nor HTTP(S)_PROXY: what is used is what the connection says
-        session.auth = OriginAuth(origin_of(self.site), self._authorization)
-        session.headers["Accept"] = "application/json"
-        session.headers["X-Atlassian-Token"] = "no-check"
         if not settings.verify_ssl:
             _log.warning("TLS verification is off for %s: anybody on the way can read the credential", self.site)
-        if settings.proxy:
-            session.proxies = {"http": settings.proxy, "https": settings.proxy}
-        session.verify = (settings.ca_bundle or True) if settings.verify_ssl else False
-        # Each request proves itself by the credential alone: a cookie could keep a withdrawn one alive.
-        session.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
-        mounted = adapter(self._in_use, pool_connections=4, pool_maxsize=self.gate.max_in_flight, max_retries=0)
-        session.mount("https://", mounted)
-        session.mount("http://", mounted)
+        session = self.new_session(OriginAuth(origin_of(self.site), self._authorization))
+        session.headers["Accept"] = "application/json"
+        session.headers["X-Atlassian-Token"] = "no-check"
         rest_api = AtlassianRestAPI(
             self.site,
             timeout=int(settings.timeout_seconds) or 1,
@@ -390,6 +382,36 @@ class Transport:
             retry_with_header=False,
         )
         return session, rest_api
+
+    def new_session(self, auth: OriginAuth, *, admits: Callable[[str], bool] | None = None) -> requests.Session:
+        """Return a session with this connection's proxy, certificates and time-outs, for the requests of :meth:`exchange`.
+
+        :param admits: judges the address of the other side, once connected and before anything is sent. Behind a proxy it is not asked.
+        """
+        from http.cookiejar import DefaultCookiePolicy
+
+        import requests
+        from requests.cookies import RequestsCookieJar
+
+        settings = self._settings
+        session = requests.Session()
+        session.trust_env = False  # neither .netrc nor HTTP(S)_PROXY: what is used is what the connection says
+        session.auth = auth
+        if settings.proxy:
+            session.proxies = {"http": settings.proxy, "https": settings.proxy}
+        session.verify = (settings.ca_bundle or True) if settings.verify_ssl else False
+        # Each request proves itself by the credential alone: a cookie could keep a withdrawn one alive.
+        session.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
+        mounted = adapter(
+            self._in_use,
+            admits=None if settings.proxy else admits,
+            pool_connections=4,
+            pool_maxsize=self.gate.max_in_flight,
+            max_retries=0,
+        )
+        session.mount("https://", mounted)
+        session.mount("http://", mounted)
+        return session
 
     def _tell(self, event: RequestDone | Throttled) -> None:
         if self._observer is None:

@@ -54,7 +54,9 @@ def pdf_of(objects: Mapping[int, bytes], *, trailer: bytes = b"") -> bytes:
         offsets[number] = len(out)
         out += b"%d 0 obj\n" % number + body + b"\nendobj\n"
     start, most = len(out), max(objects) + 1
-    table = b"".join(b"%010d 00000 n \n" % offsets[n] if n in offsets else b"0000000000 65535 f \n" for n in range(1, most))
+    table = b"".join(
+        b"%010d 00000 n \n" % offsets[n] if n in offsets else b"0000000000 65535 f \n" for n in range(1, most)
+    )
     out += b"xref\n0 %d\n0000000000 65535 f \n" % most + table
     return out + b"trailer\n<< /Size %d /Root 1 0 R %s >>\nstartxref\n%d\n%%%%EOF\n" % (most, trailer, start)
 
@@ -79,7 +81,8 @@ def pdf(pages: Sequence[Sequence[str]], *, extra: Mapping[int, bytes] | None = N
             shown = line.encode("cp1252").replace(b"\\", b"\\\\").replace(b"(", b"\\(").replace(b")", b"\\)")
             text += (b"/F1 12 Tf 16 TL " if place == 1 else b"") + b"(%s) Tj T* " % shown
         objects[page] = (
-            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Resources << /Font << /F1 3 0 R >> >> /Contents %d 0 R >>" % content
+            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Resources << /Font << /F1 3 0 R >> >> /Contents %d 0 R >>"
+            % content
         )
         objects[content] = stream(zlib.compress(text + b"ET"), b"/Filter /FlateDecode")
     objects[2] = b"<< /Type /Pages /Count %d /Kids [%s] >>" % (len(kids), b" ".join(kids))
@@ -87,7 +90,9 @@ def pdf(pages: Sequence[Sequence[str]], *, extra: Mapping[int, bytes] | None = N
 
 
 # ---------------------------------------------------------------- Word, PowerPoint, Excel
-def docx(body: str | None = None, *, paragraphs: Sequence[str] = (), parts: Mapping[str, bytes | str] | None = None) -> bytes:
+def docx(
+    body: str | None = None, *, paragraphs: Sequence[str] = (), parts: Mapping[str, bytes | str] | None = None
+) -> bytes:
     """A Word document: a heading, paragraphs, and a table, unless the body's XML is given."""
     if body is None:
         cells = "".join(
@@ -214,9 +219,7 @@ def open_document(kind: str, body: str, *, prolog: str = "") -> bytes:
     )
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(
-            zipfile.ZipInfo("mimetype"), f"application/vnd.oasis.opendocument.{kind}", zipfile.ZIP_STORED
-        )
+        archive.writestr(zipfile.ZipInfo("mimetype"), f"application/vnd.oasis.opendocument.{kind}", zipfile.ZIP_STORED)
         archive.writestr("content.xml", content)
         archive.writestr("META-INF/manifest.xml", manifest)
     return buffer.getvalue()
@@ -239,7 +242,8 @@ def ods() -> bytes:
         return f"<table:table-row>{found}</table:table-row>"
 
     return open_document(
-        "spreadsheet", f'<table:table table:name="Tariffs">{row("Zone", "Price")}{row("Harbour", "12 crowns")}</table:table>'
+        "spreadsheet",
+        f'<table:table table:name="Tariffs">{row("Zone", "Price")}{row("Harbour", "12 crowns")}</table:table>',
     )
 
 
@@ -270,4 +274,4 @@ HTML = (
     "<body><h1>Release notes</h1><p>Build <b>4711</b> ships on Friday, na&iuml;vely.</p><ul><li>first item</li></ul>"
     "<table><tr><th>Name</th><th>Role</th></tr><tr><td>Ann</td><td>Pilot</td></tr></table></body></html>"
 )
-CSV = "Site,Lockers\nHarbour,120\n\"North, old town\",45\n"
+CSV = 'Site,Lockers\nHarbour,120\n"North, old town",45\n'

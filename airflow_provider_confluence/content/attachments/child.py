@@ -199,7 +199,7 @@ def _read_picture(request: dict[str, Any], settings: dict[str, Any], limits: loc
 
 def _clean(text: str) -> str:
     """Return text without control characters and lone halves of characters, which XML and many an index refuse."""
-    kept = {code: None for code in (*range(9), 11, *range(14, 32), 127)} | {12: "\n"}
+    kept = dict.fromkeys((*range(9), 11, *range(14, 32), 127)) | {12: "\n"}
     return text.translate(kept).encode("utf-8", "ignore").decode("utf-8").strip()
 
 

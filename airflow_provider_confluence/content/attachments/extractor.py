@@ -254,7 +254,13 @@ class _Child:
     def __init__(self, orders: Mapping[str, Any], home: Path) -> None:
         keep = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH") if name in os.environ}
         self._process = subprocess.Popen(  # noqa: S603 - our own interpreter
-            [sys.executable, "-I", "-c", _START, json.dumps([place for place in sys.path if Path(place).is_absolute()])],
+            [
+                sys.executable,
+                "-I",
+                "-c",
+                _START,
+                json.dumps([place for place in sys.path if Path(place).is_absolute()]),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -83,7 +83,9 @@ _IMAGES: Final = (
     (b"II*\0", "image/tiff"),
     (b"MM\0*", "image/tiff"),
 )
-_MARKUP: Final = re.compile(rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|table)\b", re.I | re.S)
+_MARKUP: Final = re.compile(
+    rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|table)\b", re.I | re.S
+)
 _PACKAGES: Final = (("word/", "word"), ("ppt/", "powerpoint"), ("xl/", "excel"))
 _OFFICE: Final = "application/vnd.openxmlformats-officedocument"
 _OPEN: Final = {
@@ -105,7 +107,13 @@ _STREAMS: Final = (
     ("Book", "excel"),
     ("__substg1.0_", "email"),
 )
-_TEXTS: Final = {"html": "text/html", "csv": "text/csv", "markdown": "text/markdown", "text": "text/plain", "email": "message/rfc822"}
+_TEXTS: Final = {
+    "html": "text/html",
+    "csv": "text/csv",
+    "markdown": "text/markdown",
+    "text": "text/plain",
+    "email": "message/rfc822",
+}
 
 
 def looks_like_image(data: bytes) -> str | None:
@@ -128,12 +136,16 @@ def recognise(data: bytes, declared: str, ending: str, package: Iterable[str] | 
         for prefix, kind in _PACKAGES:
             if any(name.startswith(prefix) for name in names):
                 is_binary_workbook = kind == "excel" and any(name.endswith("workbook.bin") for name in names)
-                return kind, "application/vnd.ms-excel.sheet.binary.macroEnabled.12" if is_binary_workbook else _OPEN[kind]
+                return kind, "application/vnd.ms-excel.sheet.binary.macroEnabled.12" if is_binary_workbook else _OPEN[
+                    kind
+                ]
         return "zip", "application/zip"
     if b"%PDF-" in data[:1024]:
         return "pdf", "application/pdf"
     if data.startswith(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"):
-        kind = next((k for name, k in _STREAMS if name.encode("utf-16-le") in data), declared if declared in _OLD else "ole")
+        kind = next(
+            (k for name, k in _STREAMS if name.encode("utf-16-le") in data), declared if declared in _OLD else "ole"
+        )
         return kind, _OLD.get(kind, "application/x-ole-storage")
     picture = looks_like_image(data)
     if picture is not None:

@@ -19,7 +19,6 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -104,7 +103,15 @@ def lock_for_callable(folder: str, *, network: bool) -> list[str]:
 
 # ------------------------------------------------------------------------------------------ audit hook
 def _refuse_reaching_out(event: str, _: tuple[Any, ...]) -> None:
-    if event in ("socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo", "os.system", "subprocess.Popen", "os.exec"):
+    if event in (
+        "socket.connect",
+        "socket.bind",
+        "socket.sendto",
+        "socket.getaddrinfo",
+        "os.system",
+        "subprocess.Popen",
+        "os.exec",
+    ):
         raise PermissionError(event)
 
 
@@ -198,12 +205,56 @@ _NUMBERS: dict[str, tuple[int | None, int | None]] = {
 _MACHINES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}
 # What computing needs: memory, threads, clocks, and the pipes that are open. No open, no socket, no exec, no kill.
 _COMPUTING = (
-    *("read", "write", "close", "fstat", "poll", "ppoll", "lseek", "pread64", "readv", "writev", "dup", "fcntl", "pipe2"),
+    *(
+        "read",
+        "write",
+        "close",
+        "fstat",
+        "poll",
+        "ppoll",
+        "lseek",
+        "pread64",
+        "readv",
+        "writev",
+        "dup",
+        "fcntl",
+        "pipe2",
+    ),
     *("mmap", "mprotect", "munmap", "mremap", "madvise", "brk", "membarrier", "rseq", "futex", "set_robust_list"),
     *("rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "restart_syscall", "set_tid_address"),
-    *("sched_yield", "sched_getaffinity", "nanosleep", "clock_nanosleep", "clock_gettime", "clock_getres", "gettimeofday"),
-    *("getpid", "getppid", "gettid", "getuid", "geteuid", "getgid", "getegid", "uname", "sysinfo", "getrusage", "getrandom"),
-    *("epoll_create1", "epoll_ctl", "epoll_wait", "epoll_pwait", "eventfd2", "socketpair", "recvfrom", "exit", "exit_group"),
+    *(
+        "sched_yield",
+        "sched_getaffinity",
+        "nanosleep",
+        "clock_nanosleep",
+        "clock_gettime",
+        "clock_getres",
+        "gettimeofday",
+    ),
+    *(
+        "getpid",
+        "getppid",
+        "gettid",
+        "getuid",
+        "geteuid",
+        "getgid",
+        "getegid",
+        "uname",
+        "sysinfo",
+        "getrusage",
+        "getrandom",
+    ),
+    *(
+        "epoll_create1",
+        "epoll_ctl",
+        "epoll_wait",
+        "epoll_pwait",
+        "eventfd2",
+        "socketpair",
+        "recvfrom",
+        "exit",
+        "exit_group",
+    ),
 )
 # What no program that reads a picture needs, and an intruder would: other processes, the kernel's insides, ways round this filter.
 _NEVER = (
@@ -281,7 +332,9 @@ def _filter(rules: Any) -> bool:
     libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
     if libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
         return False
-    return bool(libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(Program(len(program), filters)), 0, 0) == 0)
+    return bool(
+        libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(Program(len(program), filters)), 0, 0) == 0
+    )
 
 
 # ------------------------------------------------------------------------------------------ Landlock
@@ -323,7 +376,7 @@ class _Landlock:
     def _allow(self, libc: Any, handle: int, path: str, rights: int) -> None:
         class Beneath(ctypes.Structure):
             _pack_ = 1
-            _fields_: Sequence[tuple[str, Any]] = (("rights", ctypes.c_uint64), ("folder", ctypes.c_int32))
+            _fields_ = (("rights", ctypes.c_uint64), ("folder", ctypes.c_int32))
 
         folder = os.open(path, os.O_PATH | os.O_CLOEXEC)
         try:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Callable, Collection
+from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
 from airflow_provider_confluence.content.attachments.kinds import BUILT_IN, IMAGE, KINDS, decode, recognise
@@ -22,13 +24,7 @@ _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 # ISO 639-3, which the library speaks, to the two letters that BCP 47 asks for where there are some.
 _LANGUAGES = dict(
     pair.split("=")
-    for pair in (
-        "afr=af amh=am arb=ar ara=ar aze=az bel=be ben=bn bul=bg cat=ca ces=cs cmn=zh dan=da deu=de ell=el eng=en epo=eo est=et eus=eu "
-        "fas=fa pes=fa fin=fi fra=fr gle=ga glg=gl guj=gu heb=he hin=hi hrv=hr hun=hu hye=hy ind=id isl=is ita=it jpn=ja kan=kn kat=ka "
-        "kaz=kk khm=km kor=ko lat=la lav=lv lit=lt mal=ml mar=mr mkd=mk mya=my nep=ne nld=nl nob=nb nor=no ori=or pan=pa pol=pl por=pt "
-        "ron=ro rus=ru sin=si slk=sk slv=sl spa=es sqi=sq srp=sr swe=sv tam=ta tel=te tgl=tl tha=th tuk=tk tur=tr ukr=uk urd=ur uzb=uz "
-        "vie=vi yid=yi zho=zh zul=zu"
-    ).split()
+    for pair in ["afr=af", "amh=am", "arb=ar", "ara=ar", "aze=az", "bel=be", "ben=bn", "bul=bg", "cat=ca", "ces=cs", "cmn=zh", "dan=da", "deu=de", "ell=el", "eng=en", "epo=eo", "est=et", "eus=eu", "fas=fa", "pes=fa", "fin=fi", "fra=fr", "gle=ga", "glg=gl", "guj=gu", "heb=he", "hin=hi", "hrv=hr", "hun=hu", "hye=hy", "ind=id", "isl=is", "ita=it", "jpn=ja", "kan=kn", "kat=ka", "kaz=kk", "khm=km", "kor=ko", "lat=la", "lav=lv", "lit=lt", "mal=ml", "mar=mr", "mkd=mk", "mya=my", "nep=ne", "nld=nl", "nob=nb", "nor=no", "ori=or", "pan=pa", "pol=pl", "por=pt", "ron=ro", "rus=ru", "sin=si", "slk=sk", "slv=sl", "spa=es", "sqi=sq", "srp=sr", "swe=sv", "tam=ta", "tel=te", "tgl=tl", "tha=th", "tuk=tk", "tur=tr", "ukr=uk", "urd=ur", "uzb=uz", "vie=vi", "yid=yi", "zho=zh", "zul=zu"]
 )
 
 
@@ -51,8 +47,6 @@ def prepare() -> str | None:
 def _load_encodings() -> None:
     import encodings
     import pkgutil
-    from contextlib import suppress
-    from importlib import import_module
 
     for module in pkgutil.iter_modules(encodings.__path__):
         with suppress(ImportError):  # those of another operating system
@@ -74,10 +68,9 @@ def reader(types: Collection[str]) -> Callable[[bytes, str, str], Result]:
     """
     import asyncio
 
-    try:
-        import xberg
-    except ImportError:
-        xberg = None
+    xberg: Any = None
+    with suppress(ImportError):
+        xberg = import_module("xberg")
     loop = asyncio.new_event_loop()
 
     def read(data: bytes, declared: str, ending: str) -> Result:
@@ -121,8 +114,8 @@ def _by_library(data: bytes, kind: str, media_type: str, warnings: list[str], xb
     except Exception as error:  # noqa: BLE001 - whatever a library says of a bad file, it is the file's fault
         return _refused(data, kind, type(error).__name__, str(error), warnings)
     if not answer.results:
-        error = answer.errors[0] if answer.errors else None
-        return _refused(data, kind, str(error and error.error_type), str(error and error.message), warnings)
+        told = answer.errors[0] if answer.errors else None
+        return _refused(data, kind, str(told and told.error_type), str(told and told.message), warnings)
     document = answer.results[0]
     text = _with_notes(document) if kind == "powerpoint" else document.content
     # Its remarks on pictures of text are meant for whoever has text recognition.
