@@ -21,7 +21,11 @@ DEFAULT_INTERVAL = "5m"
 DEFAULT_QUEUE = "indexing_documents"
 EVERY_SPACE = "*"
 # The settings that hold several texts.
-LIST_SETTINGS = ("space", "exclude_spaces", "include_labels", "exclude_labels", "root_pages")
+LIST_SETTINGS = ("space", "exclude_spaces", "include_labels", "exclude_labels", "root_pages", "attachment_types")
+# The kinds of attached files that have text; content/attachments/kinds.py says which files each of them is.
+ATTACHMENT_TYPES = (
+    *("pdf", "word", "powerpoint", "excel", "opendocument", "html", "csv", "markdown", "email", "text", "image"),
+)
 _NOT_HERE = ("token", "password", "username", "endpoint")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _ID_RULE = (
@@ -63,7 +67,9 @@ class Datasource:
     share them. More than ``max_delete_share`` of a space's items of one type, and over 50, are not removed without consent. More than
     ``max_failure_share`` of a run's items, and over 10, newly failed, make the run red. ``keep_runs`` finished runs stay in the journal.
     Everything is compared at least every ``reconcile_interval``, and in every run where that costs at most ``cheap_reconcile_requests``
-    requests; the other runs look at the latest changes. ``airflow`` is Airflow's own side of it, which only the DAG factory reads: any of
+    requests; the other runs look at the latest changes. Of attached files, those of ``attachment_types`` are read, up to
+    ``attachment_max_bytes``, each for at most ``attachment_timeout``; their texts are kept, at most ``attachment_cache_max_bytes`` of them
+    as compressed, so that a version is fetched once. ``airflow`` is Airflow's own side of it, which only the DAG factory reads: any of
     pool, queue, executor, owner, tags, retries, execution_timeout (a duration) and priority_weight. ``macros`` likens macros
     of one's own to those of the converter's table.
     """
@@ -95,6 +101,10 @@ class Datasource:
     enable_comments: bool = False
     macros: Mapping[str, str] = field(default_factory=dict)
     enable_folders: bool = False
+    attachment_types: tuple[str, ...] = ATTACHMENT_TYPES
+    attachment_max_bytes: int = 50 * 1024 * 1024
+    attachment_timeout: str = "60s"
+    attachment_cache_max_bytes: int = 1024**3
 
     @property
     def content_types(self) -> tuple[str, ...]:
@@ -242,6 +252,10 @@ class _Reader:
             "root_pages": self._page_ids,
             "archived": self._flag,
             "macros": self._macros,
+            "attachment_types": self._attachment_types,
+            "attachment_max_bytes": self._count,
+            "attachment_timeout": self._interval,
+            "attachment_cache_max_bytes": self._count,
         }
         for key in value:
             if key in _NOT_HERE:
@@ -300,6 +314,13 @@ class _Reader:
         if not all(content_id.isascii() and content_id.isdigit() for content_id in ids):
             self.say(path, 'expected ids of pages as texts, such as "98304": the number in a page\'s address')
         return ids
+
+    def _attachment_types(self, path: str, value: Any) -> tuple[str, ...]:
+        types = self._texts(path, value)
+        unknown = [type_ for type_ in types if type_ not in ATTACHMENT_TYPES]
+        if unknown:
+            self.say(path, f"{', '.join(unknown)} is not known; choose from {', '.join(ATTACHMENT_TYPES)}")
+        return types
 
     def _check_scope(self, settings: Mapping[str, Any]) -> None:
         both = set(settings.get("include_labels", ())) & set(settings.get("exclude_labels", ()))

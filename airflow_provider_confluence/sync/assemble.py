@@ -14,7 +14,10 @@ from airflow_provider_confluence.sync.surroundings import named
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """What the converter made of a body. ``includes`` are the pages whose text went into it."""
+    """What the converter made of a body, or the extractor of a file. ``includes`` are the pages whose text went into it.
+
+    ``outcome`` says what became of a file; a body's is always ``ok``.
+    """
 
     content: str = ""
     summary: str = ""
@@ -22,6 +25,8 @@ class Text:
     properties: Mapping[str, str] | None = None
     warnings: tuple[str, ...] = ()
     includes: tuple[Edge, ...] = ()
+    language: str | None = None
+    outcome: str = "ok"
 
 
 def assemble(
@@ -55,11 +60,12 @@ def assemble(
         creator=named(entry.creator, people),
         last_editor=named(entry.last_editor, people),
         source_version=entry.version,
+        language=text.language,
         media_type=entry.media_type,
         size_bytes=entry.size_bytes,
         links=text.links,
         properties={**(text.properties or {}), **_of_comment(entry)},
-        outcome="metadata_only" if entry.type in ("attachment", *TREE_TYPES) else "ok",
+        outcome="metadata_only" if entry.type in TREE_TYPES else text.outcome,
         warnings=text.warnings,
     )
 

@@ -6,13 +6,14 @@ its result, for :func:`verdict` to say.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from airflow_provider_confluence.errors import SupersededError
+from airflow_provider_confluence.sync.attachment_cache import AttachmentCache
 from airflow_provider_confluence.sync.context import Event, RunContext
-from airflow_provider_confluence.sync.extract import extracted
+from airflow_provider_confluence.sync.extract import ExtractCounts, extracted
 from airflow_provider_confluence.sync.journal import Head, Journal, Plan
 from airflow_provider_confluence.sync.known import Tally, apply_receipts, reload_known
 from airflow_provider_confluence.sync.manifest import Record, delete_generation, generations, write_generation
@@ -93,6 +94,11 @@ def commit(run: RunContext, datasource_id: str, revision: int) -> RunResult:
     journal.write_head(moved)
     run.reached("head_written")
     _clean_up(journal, moved, keep=plan.datasource.keep_runs)
+    if changes:
+        AttachmentCache(run.storage, journal.folder, ()).tidy(
+            {record.content_id for record in known.records.values() if record.type == "attachment"},
+            plan.datasource.attachment_cache_max_bytes,
+        )
     run.reached("batches_deleted")
     run.tell(Event("committed", datasource_id, result.counts))
     return result
@@ -135,7 +141,7 @@ def _result(run: RunContext, journal: Journal, plan: Plan, records: Mapping[str,
         mode=plan.mode,
         changed=bool(tally.written or tally.deleted),
         problems=_problems(plan, tally),
-        notes=plan.notes,
+        notes=(*plan.notes, *_notes(extractions)),
         counts=counts,
         failures=tuple(
             {"content_id": r.content_id, "type": r.type, "title": r.title, **asdict(r.failure)}
@@ -146,6 +152,15 @@ def _result(run: RunContext, journal: Journal, plan: Plan, records: Mapping[str,
         throttled_seconds=sum(e.throttled_seconds for e in extractions),
         watermark=plan.watermark,
     )
+
+
+def _notes(extractions: Iterable[ExtractCounts]) -> list[str]:
+    without = sum(extraction.attachments.get("no_extractor", 0) for extraction in extractions)
+    if not without:
+        return []
+    return [
+        f"{without} attachments are indexed without their text: to read them, pip install airflow-provider-confluence[attachments]"
+    ]
 
 
 def _problems(plan: Plan, tally: Tally) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient
+from airflow_provider_confluence.content.attachments import ExtractorSettings
 from airflow_provider_confluence.datasource import Datasource
 from airflow_provider_confluence.sinks.base import Sink
 from airflow_provider_confluence.sync.storage import Storage
@@ -56,6 +57,7 @@ class RunContext:
 
     ``connect`` returns a client of the step's own, which the step closes; ``make_sink`` likewise a sink for a datasource. ``observer`` is
     told of progress through :meth:`tell`. ``reached`` is called with the name of every crash point that is passed; a test raises there.
+    ``extractor`` says how this deployment reads attached files.
     """
 
     storage: Storage
@@ -63,6 +65,7 @@ class RunContext:
     make_sink: Callable[[Datasource], Sink]
     observer: Callable[[Event], None] = _ignore_event
     reached: Callable[[str], None] = _go_on
+    extractor: ExtractorSettings = field(default_factory=ExtractorSettings)
     _failed: list[str] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def tell(self, event: Event) -> None:

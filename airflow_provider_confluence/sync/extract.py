@@ -7,7 +7,7 @@ batch; it stops nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from typing import Any, Literal, cast
 
@@ -16,6 +16,7 @@ from airflow_provider_confluence.content import own_macros
 from airflow_provider_confluence.documents import Document, Entry, Failure, Tombstone, document_id
 from airflow_provider_confluence.errors import ConfluenceProviderError
 from airflow_provider_confluence.sync.assemble import Text, assemble
+from airflow_provider_confluence.sync.attachments import AttachmentTexts
 from airflow_provider_confluence.sync.context import Event, RunContext
 from airflow_provider_confluence.sync.includes import Titles
 from airflow_provider_confluence.sync.journal import Journal, Plan, PlanItem
@@ -36,7 +37,7 @@ _BODIES = ("page", "blogpost", "comment")
 
 @dataclass(frozen=True, slots=True)
 class ExtractCounts:
-    """What one shard's extraction came to."""
+    """What one shard's extraction came to; ``attachments`` counts files by what became of their text."""
 
     fetched: int = 0
     failed: int = 0
@@ -44,6 +45,7 @@ class ExtractCounts:
     staged_before: int = 0
     requests: int = 0
     throttled_seconds: float = 0.0
+    attachments: Mapping[str, int] = field(default_factory=dict)
 
 
 def extract(run: RunContext, datasource_id: str, revision: int, shard: int) -> ExtractCounts:
@@ -111,12 +113,17 @@ class _Extraction:
         self.shard = shard
         self.client = client
         self.references = References(client, self._titles, own_macros.handlers(plan.datasource.macros))
+        self.attachments: AttachmentTexts | None = None
         self.fetched = self.failed = self.gone = self.staged_before = self.done = 0
 
     def work(self) -> ExtractCounts:
         batches = self._batches()
-        while window := list(islice(batches, _WINDOW_BATCHES)):
-            self._stage(window)
+        try:
+            while window := list(islice(batches, _WINDOW_BATCHES)):
+                self._stage(window)
+        finally:
+            if self.attachments is not None:
+                self.attachments.close()
         return ExtractCounts(
             self.fetched,
             self.failed,
@@ -124,6 +131,7 @@ class _Extraction:
             self.staged_before,
             self.client.requests_made,
             self.client.throttled_seconds,
+            dict(self.attachments.outcomes) if self.attachments is not None else {},
         )
 
     def _batches(self) -> Iterator[tuple[int, list[PlanItem]]]:
@@ -153,13 +161,35 @@ class _Extraction:
                     self._add(
                         batch, {"op": "delete", "id": item.content_id, "tombstone": asdict(self._tombstone(item))}
                     )
-                elif item.type not in _BODIES:
+                elif item.type not in (*_BODIES, "attachment"):
                     self._add_document(batch, item, Fetched(_entry(item), "storage", ""), Text())
             for type_ in _BODIES:
                 self._fetch(type_, {i: p for i, p in place.items() if p[0].op == "upsert" and p[0].type == type_})
+            self._read_attachments(
+                {i: p for i, p in place.items() if p[0].op == "upsert" and p[0].type == "attachment"}
+            )
         finally:
             for batch in batches.values():
                 batch.writer.drop()
+
+    def _read_attachments(self, wanted: dict[str, tuple[PlanItem, _Batch]]) -> None:
+        if not wanted:
+            return
+        if self.attachments is None:
+            self.attachments = AttachmentTexts(
+                self.client,
+                self.plan.datasource,
+                self.run.extractor,
+                self.run.storage,
+                self.journal.folder,
+                self.plan.revision,
+            )
+        for content_id, answer in self.attachments.read({i: _entry(item) for i, (item, _) in wanted.items()}):
+            item, batch = wanted[content_id]
+            if isinstance(answer, Failure):
+                self._add_failure(batch, item, answer)
+            else:
+                self._add_document(batch, item, Fetched(_entry(item), "storage", ""), answer)
 
     def _fetch(self, type_: str, wanted: dict[str, tuple[PlanItem, _Batch]]) -> None:
         if not wanted:

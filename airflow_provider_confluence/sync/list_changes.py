@@ -7,7 +7,7 @@ for what vanished, and writes the plan. Nothing is written to the sink here.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -23,7 +23,7 @@ from airflow_provider_confluence.sync.includes import titles_now
 from airflow_provider_confluence.sync.journal import Head, Journal, Plan, PlanItem
 from airflow_provider_confluence.sync.known import Known, doubt_inventory, load_known
 from airflow_provider_confluence.sync.newest_first import OVERLAP_MINUTES, DoubtError, list_newest
-from airflow_provider_confluence.sync.recipe import CONVERTER, check_converter, recipe_of, target_of
+from airflow_provider_confluence.sync.recipe import CONVERTER, check_converter, outdated_types, recipe_of, target_of
 from airflow_provider_confluence.sync.removals import RemovalFinder
 from airflow_provider_confluence.sync.scope import Judged, Scope, Spaces, check_roots, find_spaces
 from airflow_provider_confluence.sync.surroundings import fill_labels
@@ -102,7 +102,7 @@ class _Listing:
         self.client = client
         self.datasource = datasource
         self.journal = Journal(run.storage, datasource.id)
-        self.recipe = recipe_of(datasource)
+        self.recipe = recipe_of(datasource, run.extractor)
         self.target = target_of(datasource)
         self.mode = mode
         # Asked for by name: without a commit to start from, auto is full too, but what dead runs brought need not be brought again.
@@ -172,10 +172,16 @@ class _Listing:
         surroundings = self.scope.surroundings
         self.scope.seen.update(entries)
         surroundings.prepare()
-        anew = self._anew(head)
+        is_outdated = self._outdated(head)
         titles = titles_now(known.records, entries, (record.content_id for record in guarded.deletions))
         upserts, unchanged = find_upserts(
-            entries, known, surroundings, titles=titles, again=self.again, anew=anew, asked=self.targets
+            entries,
+            known,
+            surroundings,
+            titles=titles,
+            again=self.again,
+            is_outdated=is_outdated,
+            asked=self.targets,
         )
         taken = upserts[: self.datasource.max_items_per_run]
         rest = [replace(known.records.get(i.content_id) or i.record(), pending=True) for i in upserts[len(taken) :]]
@@ -183,10 +189,11 @@ class _Listing:
         if self.doubted:
             planned = {item.content_id for item in (*deletions, *taken)} | {record.content_id for record in rest}
             rest += [known.records[content_id] for content_id in sorted(self.doubted - planned)]
-        if self.again or anew:
-            # What a listing that did not finish left out must be made anew as well, when it is seen again.
-            passed_over = known.records.keys() - entries.keys() - {item.content_id for item in deletions} - self.doubted
-            rest += [replace(known.records[content_id], pending=True) for content_id in sorted(passed_over)]
+        # What a listing that did not finish left out must be made anew as well, when it is seen again.
+        passed_over = known.records.keys() - entries.keys() - {item.content_id for item in deletions} - self.doubted
+        for record in (known.records[content_id] for content_id in sorted(passed_over)):
+            if self.again or is_outdated(record.type):
+                rest.append(replace(record, pending=True))
         shards = _shards([*deletions, *taken], self.datasource.max_shards)
         counts = Counter(f"planned_{item.why}" for item in taken)
         counts.update(
@@ -303,6 +310,11 @@ class _Listing:
 
     def _anew(self, head: Head | None) -> bool:
         return head is not None and (head.recipe != self.recipe or head.target != self.target)
+
+    def _outdated(self, head: Head | None) -> Callable[[str], bool]:
+        if head is None or head.target != self.target:
+            return lambda _: head is not None
+        return outdated_types(head.recipe, self.recipe)
 
     def _ask_the_sink(self, known: Known, head: Head | None) -> None:
         sink = self.run.make_sink(self.datasource)

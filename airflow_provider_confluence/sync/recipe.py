@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from airflow_provider_confluence.content import own_macros
+from airflow_provider_confluence.content.attachments import ExtractorSettings
 from airflow_provider_confluence.datasource import Datasource
 from airflow_provider_confluence.documents import SCHEMA_VERSION
 from airflow_provider_confluence.errors import UpgradeNeededError
@@ -12,9 +15,27 @@ from airflow_provider_confluence.sync.manifest import digest
 CONVERTER = 2
 
 
-def recipe_of(datasource: Datasource) -> str:
-    """Return a short text that changes when every document of the datasource must be made anew."""
-    return f"{CONVERTER}-{digest([CONVERTER, SCHEMA_VERSION, datasource.name, own_macros.marks(datasource.macros)])}"
+def recipe_of(datasource: Datasource, extractor: ExtractorSettings) -> str:
+    """Return a short text that changes when documents of the datasource must be made anew.
+
+    It has two parts, the second, after a plus sign, for attachments alone: other settings for files leave the pages as they are.
+
+    :param extractor: how this deployment reads files. Installing the extra changes it; another version of the library does not.
+    """
+    recipe = f"{CONVERTER}-{digest([CONVERTER, SCHEMA_VERSION, datasource.name, own_macros.marks(datasource.macros)])}"
+    if not datasource.enable_attachments:
+        return recipe
+    files = [*extractor.recipe, sorted(datasource.attachment_types), datasource.attachment_max_bytes]
+    return f"{recipe}+{digest(files)}"
+
+
+def outdated_types(before: str, now: str) -> Callable[[str], bool]:
+    """Return what says of a type of content whether its documents, made by one recipe, must be made anew for another."""
+    page, _, file = now.partition("+")
+    page_before, _, file_before = before.partition("+")
+    if page != page_before:
+        return lambda _: True
+    return lambda type_: type_ == "attachment" and file != file_before
 
 
 def check_converter(datasource_id: str, converter: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from airflow_provider_confluence.documents import Entry
@@ -33,7 +33,7 @@ def find_upserts(
     *,
     titles: Titles,
     again: bool,
-    anew: bool,
+    is_outdated: Callable[[str], bool],
     asked: Collection[str] = (),
 ) -> tuple[list[PlanItem], int]:
     """Return what must be written, the most urgent first, and how many items are as the index has them. No requests.
@@ -42,14 +42,14 @@ def find_upserts(
 
     :param titles: which page a title means now.
     :param again: write everything, whatever is known of it.
+    :param is_outdated: says of a type whether its recipe or the sink is another one: what no dead run wrote for it must be written.
     :param asked: ids of what must be written all the same.
-    :param anew: the recipe or the sink is another one, so everything that no dead run wrote for it must be written.
     """
     upserts: list[PlanItem] = []
     unchanged = 0
     versions = {entry.content_id: entry.version for entry in entries.values() if entry.type == "page"}
     for entry in entries.values():
-        why = _why(entry, context_hash(entry, surroundings.of(entry)), known, again=again, anew=anew)
+        why = _why(entry, context_hash(entry, surroundings.of(entry)), known, again=again, is_outdated=is_outdated)
         if why is None and entry.content_id in asked:
             why = "asked"
         if why is None and shows_other_text(known.records[entry.content_id], titles, versions):
@@ -72,7 +72,7 @@ def surrounded(item: PlanItem, surroundings: Surroundings) -> PlanItem:
     return replace(item, surroundings=around, context=context_hash(item.entry, around))
 
 
-def _why(entry: Entry, context: str, known: Known, *, again: bool, anew: bool) -> str | None:
+def _why(entry: Entry, context: str, known: Known, *, again: bool, is_outdated: Callable[[str], bool]) -> str | None:
     record = known.records.get(entry.content_id)
     if record is None:
         return "new"
@@ -88,6 +88,6 @@ def _why(entry: Entry, context: str, known: Known, *, again: bool, anew: bool) -
         return "context"
     if again:
         return "full"
-    if anew and entry.content_id not in known.fresh:
+    if is_outdated(entry.type) and entry.content_id not in known.fresh:
         return "recipe"
     return None

@@ -187,7 +187,8 @@ def xlsx(rows: Sequence[Sequence[str | int]], *, sheet: str = "Lockers", data: s
             ),
             "_rels/.rels": _relations({"rId1": ("officeDocument", "xl/workbook.xml")}),
             "xl/workbook.xml": (
-                f'{XML}<workbook xmlns="{S}" xmlns:r="{R}"><sheets><sheet name="{escape(sheet)}" sheetId="1" r:id="rId1"/></sheets></workbook>'
+                f'{XML}<workbook xmlns="{S}" xmlns:r="{R}"><sheets>'
+                f'<sheet name="{escape(sheet)}" sheetId="1" r:id="rId1"/></sheets></workbook>'
             ),
             "xl/_rels/workbook.xml.rels": _relations({"rId1": ("worksheet", "worksheets/sheet1.xml")}),
             "xl/worksheets/sheet1.xml": f'{XML}<worksheet xmlns="{S}"><sheetData>{data}</sheetData></worksheet>',

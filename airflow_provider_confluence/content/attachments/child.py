@@ -31,13 +31,12 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests = _lines(0)
     settings = json.loads(next(requests))
-    library = None
-    if settings["image_to_text"] is None:
+    if settings["library"]:
         from airflow_provider_confluence.content.attachments import reading
 
-        library = reading.prepare()
+        reading.prepare()
     has_left = not settings["network"] and lockdown.leave_network()
-    _write(1, json.dumps({"library": library, "held": ["network namespace"] if has_left else []}).encode() + b"\n")
+    _write(1, json.dumps({"held": ["network namespace"] if has_left else []}).encode() + b"\n")
     for line in requests:
         status, answer = _supervise(json.loads(line), settings)
         _write(1, json.dumps({"status": status, "bytes": len(answer)}).encode() + b"\n" + answer)
@@ -166,7 +165,9 @@ def _read_document(request: dict[str, Any], settings: dict[str, Any], limits: lo
 
     with open(request["file"], "rb") as file:  # noqa: PTH123 - by handle; nothing else is loaded here
         data = file.read()
-    read = reading.reader(settings["types"])
+    read = reading.reader(settings["types"], library=settings["library"])
+    if not settings["library"]:
+        reading.load_encodings(data)
     lockdown.set_limits(limits)
     held = lockdown.lock_for_reading()
     return {**read(data, request["kind"], request["ending"]), "held": held}

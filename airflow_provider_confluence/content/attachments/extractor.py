@@ -69,7 +69,7 @@ class Extraction:
 class ImageReader:
     """The user's function for pictures.
 
-    :param function: its import path, ``package.module:function``; called with the path of a picture and its media type, it returns Markdown.
+    :param function: its import path, ``package.module:function``; called with a picture's path and media type, it returns Markdown.
     :param network: whether it may reach the network; everything else is forbidden to it as to the library.
     """
 
@@ -183,8 +183,16 @@ class Extractor:
 
     # ---------------------------------------------------------------- inside
     def _ask(self, path: Path, kind: str, ending: str) -> Extraction:
-        reader = IMAGE if kind == IMAGE else "library"
         request = {"folder": str(path.parent), "file": str(path), "kind": kind, "ending": ending}
+        if kind == IMAGE:
+            return self._ask_reader(IMAGE, request)
+        if kind in BUILT_IN:
+            extraction = self._ask_reader("text", request)
+            if extraction.outcome != "no_extractor" or not has_library():
+                return extraction
+        return self._ask_reader("library", request)
+
+    def _ask_reader(self, reader: str, request: Mapping[str, Any]) -> Extraction:
         with self._places:
             child = self._child(reader)
             try:
@@ -221,6 +229,7 @@ class Extractor:
             # A program that reads pictures needs libraries, models and temporary files.
             limits |= {"file_bytes": 256 * 1024 * 1024, "open_files": 1024}
         return {
+            "library": reader == "library",
             "image_to_text": image_reader.function if image_reader else None,
             "network": bool(image_reader and image_reader.network),
             "types": self._types,

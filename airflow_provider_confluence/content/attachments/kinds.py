@@ -43,6 +43,7 @@ ALL_KINDS: Final = tuple(KINDS)
 # Read by ourselves, so that they need no library.
 BUILT_IN: Final = ("text", "markdown")
 
+_TOO_FEW: Final = 12  # letters outside ASCII; fewer do not tell one old encoding from another
 _BY_ENDING: Final = {ending: kind for kind, (endings, _) in KINDS.items() for ending in endings}
 _NOT_TEXT: Final = re.compile(r"\.(svg|drawio|mmd|key|pem|p12|pfx)$", re.I)
 _ENDING: Final = re.compile(r"\.([A-Za-z0-9]{1,10})$")
@@ -197,6 +198,8 @@ def decode(data: bytes) -> str:
     wide = _utf16(data[:8192])
     if wide is not None:
         return data.decode(wide, "replace")
+    if sum(byte > 127 for byte in data[:65536]) < _TOO_FEW:
+        return data.decode("cp1252", "replace")
     try:
         from charset_normalizer import from_bytes  # comes with requests, though not with all of its versions to come
 

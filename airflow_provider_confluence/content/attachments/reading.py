@@ -22,29 +22,29 @@ _LANGUAGE_LETTERS = 200  # fewer do not tell a language with certainty
 _OLE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 
 # ISO 639-3, which the library speaks, to the two letters that BCP 47 asks for where there are some.
-_LANGUAGES = dict(
-    pair.split("=")
-    for pair in ["afr=af", "amh=am", "arb=ar", "ara=ar", "aze=az", "bel=be", "ben=bn", "bul=bg", "cat=ca", "ces=cs", "cmn=zh", "dan=da", "deu=de", "ell=el", "eng=en", "epo=eo", "est=et", "eus=eu", "fas=fa", "pes=fa", "fin=fi", "fra=fr", "gle=ga", "glg=gl", "guj=gu", "heb=he", "hin=hi", "hrv=hr", "hun=hu", "hye=hy", "ind=id", "isl=is", "ita=it", "jpn=ja", "kan=kn", "kat=ka", "kaz=kk", "khm=km", "kor=ko", "lat=la", "lav=lv", "lit=lt", "mal=ml", "mar=mr", "mkd=mk", "mya=my", "nep=ne", "nld=nl", "nob=nb", "nor=no", "ori=or", "pan=pa", "pol=pl", "por=pt", "ron=ro", "rus=ru", "sin=si", "slk=sk", "slv=sl", "spa=es", "sqi=sq", "srp=sr", "swe=sv", "tam=ta", "tel=te", "tgl=tl", "tha=th", "tuk=tk", "tur=tr", "ukr=uk", "urd=ur", "uzb=uz", "vie=vi", "yid=yi", "zho=zh", "zul=zu"]
-)
+_LANGUAGES_SAID = """
+afr=af amh=am arb=ar ara=ar aze=az bel=be ben=bn bul=bg cat=ca ces=cs cmn=zh dan=da deu=de ell=el
+eng=en epo=eo est=et eus=eu fas=fa pes=fa fin=fi fra=fr gle=ga glg=gl guj=gu heb=he hin=hi hrv=hr
+hun=hu hye=hy ind=id isl=is ita=it jpn=ja kan=kn kat=ka kaz=kk khm=km kor=ko lat=la lav=lv lit=lt
+mal=ml mar=mr mkd=mk mya=my nep=ne nld=nl nob=nb nor=no ori=or pan=pa pol=pl por=pt ron=ro rus=ru
+sin=si slk=sk slv=sl spa=es sqi=sq srp=sr swe=sv tam=ta tel=te tgl=tl tha=th tuk=tk tur=tr ukr=uk
+urd=ur uzb=uz vie=vi yid=yi zho=zh zul=zu
+"""
+_LANGUAGES = dict(pair.split("=") for pair in _LANGUAGES_SAID.split())
 
 
-def prepare() -> str | None:
-    """Load whatever reading may need, since nothing can be loaded behind the lock; return the library's name and version.
-
-    ``None`` where it is not installed.
-    """
-    _load_encodings()
-    try:
-        import xberg
-    except ImportError:
-        return None
-    from importlib.metadata import version
-
-    _configuration(xberg)
-    return f"xberg-{version('xberg')}"
+def prepare() -> None:
+    """Load the library, once for many files, since nothing can be loaded behind the lock."""
+    load_encodings(b"\xff")
+    with suppress(ImportError):
+        _configuration(import_module("xberg"))
 
 
-def _load_encodings() -> None:
+def load_encodings(data: bytes) -> None:
+    """Load what these bytes may need to become text; most are UTF-8 and need nothing."""
+    with suppress(UnicodeDecodeError):
+        data.decode("utf-8")
+        return
     import encodings
     import pkgutil
 
@@ -55,23 +55,22 @@ def _load_encodings() -> None:
         import charset_normalizer
 
         charset_normalizer.from_bytes("Zaż".encode("cp1250")).best()  # it loads the rest of itself when it is used
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("mimetype", "x")
-    _package(buffer.getvalue())
 
 
-def reader(types: Collection[str]) -> Callable[[bytes, str, str], Result]:
+def reader(types: Collection[str], *, library: bool) -> Callable[[bytes, str, str], Result]:
     """Return the function that reads bytes; what needs files or sockets of its own is made here, before the lock.
 
     :param types: the kinds that are wanted.
+    :param library: whether the library may be needed.
     """
-    import asyncio
-
     xberg: Any = None
-    with suppress(ImportError):
-        xberg = import_module("xberg")
-    loop = asyncio.new_event_loop()
+    loop: Any = None
+    if library:
+        import asyncio
+
+        with suppress(ImportError):
+            xberg = import_module("xberg")
+        loop = asyncio.new_event_loop()
 
     def read(data: bytes, declared: str, ending: str) -> Result:
         return _read(data, declared, ending, types, xberg, loop)
