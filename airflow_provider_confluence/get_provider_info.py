@@ -45,7 +45,12 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": _connection_fields(),
             }
         ],
-        "config": {"confluence": {"description": "Where the provider keeps its state.", "options": _options()}},
+        "config": {
+            "confluence": {
+                "description": "Where the provider keeps its state, and how it reads pictures.",
+                "options": _options(),
+            }
+        },
     }
 
 
@@ -85,11 +90,13 @@ def _connection_fields() -> dict[str, Any]:
 
 
 def _options() -> dict[str, Any]:
-    def option(description: str, *, example: str | None, default: str | None = None) -> dict[str, Any]:
+    def option(
+        description: str, *, example: str | None, default: str | None = None, type_: str = "string"
+    ) -> dict[str, Any]:
         return {
             "description": description,
             "version_added": "0.1.0",
-            "type": "string",
+            "type": type_,
             "example": example,
             "default": default,
         }
@@ -103,5 +110,16 @@ def _options() -> dict[str, Any]:
         "allowed_paths": option(
             "Folders, with commas between, that a datasource's sink may name; below the storage folder it may always write.",
             example="/srv/search,/srv/export",
+        ),
+        "image_to_text": option(
+            "A function that makes text of attached pictures (text recognition, a vision model), as package.module:function. It is called "
+            "with a picture's path and media type, in a locked child process, and returns Markdown. Without it pictures have no text.",
+            example="my_company.pictures:describe",
+        ),
+        "image_to_text_network": option(
+            "Whether that function may reach the network.",
+            example="True",
+            default="False",
+            type_="boolean",
         ),
     }

@@ -15,6 +15,7 @@ from airflow_provider_confluence.datasource import Datasource, read_datasources
 from airflow_provider_confluence.errors import ConfigurationError, DatasourceError
 
 if TYPE_CHECKING:
+    from airflow_provider_confluence.content.attachments import ExtractorSettings
     from airflow_provider_confluence.sinks.base import Sink
     from airflow_provider_confluence.sync.storage import Storage
 
@@ -130,6 +131,19 @@ def index_folder() -> Path:
     if path.startswith("file://"):
         path = path.removeprefix("file://")
     return (_home() if "://" in path else Path(path).expanduser()) / "index"
+
+
+def extractor(image_to_text: str | None = None) -> ExtractorSettings:
+    """Return how this deployment reads attached files.
+
+    :param image_to_text: a DAG author's function for pictures, in place of ``[confluence] image_to_text``.
+    :raises ConfigurationError: where that is no import path.
+    """
+    from airflow_provider_confluence.content.attachments import ExtractorSettings, ImageReader
+
+    function = image_to_text or _option("image_to_text")
+    network = _option("image_to_text_network").lower() in ("true", "t", "1", "yes", "on")
+    return ExtractorSettings(image_reader=ImageReader(function, network) if function else None)
 
 
 def _storage_path() -> str:

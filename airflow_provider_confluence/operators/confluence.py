@@ -97,7 +97,13 @@ class _ConfluenceOperator(BaseOperator):
         raise NotImplementedError
 
     def _run_context(
-        self, context: Context, *, conn_id: str | None = None, shares: int = 1, patience_seconds: float = 120.0
+        self,
+        context: Context,
+        *,
+        conn_id: str | None = None,
+        shares: int = 1,
+        patience_seconds: float = 120.0,
+        image_to_text: str | None = None,
     ) -> RunContext:
         from airflow_provider_confluence.hooks.confluence import ConfluenceHook
         from airflow_provider_confluence.operators import _deployment as deployment
@@ -112,7 +118,11 @@ class _ConfluenceOperator(BaseOperator):
             return hook.open_client(shares=shares, patience_seconds=patience_seconds, observer=progress.request)
 
         return RunContext(
-            storage=deployment.storage(), connect=connect, make_sink=deployment.make_sink, observer=progress.step
+            storage=deployment.storage(),
+            connect=connect,
+            make_sink=deployment.make_sink,
+            observer=progress.step,
+            extractor=deployment.extractor(image_to_text),
         )
 
 
@@ -131,6 +141,8 @@ class ConfluenceListChangesOperator(_ConfluenceOperator):
     :param variable: the Variable of the datasources.
     :param connector_variable: the Variable of their defaults.
     :param patience_seconds: how long a request sits out a pause before the task gives its slot back until the pause is over.
+    :param image_to_text: the function that reads attached pictures, ``package.module:function``, in place of the configuration's; to be
+        given to both this step and the extraction.
     :param problem: a sentence to fail with at once: what the DAG factory found wrong and no task can see.
     """
 
@@ -149,6 +161,7 @@ class ConfluenceListChangesOperator(_ConfluenceOperator):
         variable: str = DATASOURCES_VARIABLE,
         connector_variable: str = CONNECTOR_VARIABLE,
         patience_seconds: float = 120.0,
+        image_to_text: str | None = None,
         problem: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -162,6 +175,7 @@ class ConfluenceListChangesOperator(_ConfluenceOperator):
         self.variable = variable
         self.connector_variable = connector_variable
         self.patience_seconds = patience_seconds
+        self.image_to_text = image_to_text
         self.problem = problem
 
     def _step(self, context: Context) -> list[dict[str, Any]]:
@@ -171,7 +185,7 @@ class ConfluenceListChangesOperator(_ConfluenceOperator):
         datasource = self._read_datasource()
         if self.problem is not None:
             raise ConfigurationError(self.problem)
-        run = self._run_context(context, patience_seconds=self.patience_seconds)
+        run = self._run_context(context, patience_seconds=self.patience_seconds, image_to_text=self.image_to_text)
         ti = context["ti"]
         try:
             plan = list_changes(
@@ -231,17 +245,27 @@ class ConfluenceExtractOperator(_ShardOperator):
 
     :param reference: one of the references that :class:`ConfluenceListChangesOperator` returns (templated).
     :param patience_seconds: how long a request sits out a pause before the task gives its slot back until the pause is over.
+    :param image_to_text: the function that reads attached pictures, ``package.module:function``, in place of the configuration's; to be
+        given to both the listing and this step.
     """
 
-    def __init__(self, *, reference: Any, patience_seconds: float = 120.0, **kwargs: Any) -> None:
+    def __init__(
+        self, *, reference: Any, patience_seconds: float = 120.0, image_to_text: str | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(reference=reference, **kwargs)
         self.patience_seconds = patience_seconds
+        self.image_to_text = image_to_text
 
     def _step(self, context: Context) -> dict[str, Any]:
         from airflow_provider_confluence.sync.extract import extract
 
         to_do = self.reference
-        run = self._run_context(context, shares=to_do["shards"], patience_seconds=self.patience_seconds)
+        run = self._run_context(
+            context,
+            shares=to_do["shards"],
+            patience_seconds=self.patience_seconds,
+            image_to_text=self.image_to_text,
+        )
         counts = asdict(extract(run, to_do["datasource_id"], to_do["revision"], to_do["shard"]))
         self.log.info("extracted shard %s: %s", to_do["shard"], counts)
         return counts

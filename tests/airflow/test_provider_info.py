@@ -58,7 +58,7 @@ def test_the_configuration_section_has_its_defaults() -> None:
 
     assert not conf.get("confluence", "allowed_paths", fallback="")
     options = get_provider_info()["config"]["confluence"]["options"]
-    assert set(options) == {"storage_path", "allowed_paths"}
+    assert set(options) == {"storage_path", "allowed_paths", "image_to_text", "image_to_text_network"}
 
 
 def test_the_storage_is_a_folder_in_airflow_home_by_default(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

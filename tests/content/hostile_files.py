@@ -160,7 +160,10 @@ def pdfs(canary: str, secret: Path) -> dict[str, Case]:
     twice = zlib.compress(_packed(150 * MEGABYTE), 9)
     text = b"BT /F1 12 Tf 72 700 Td (Readable) Tj ET"
     font = b"/Font << /F1 5 0 R >>"
-    cmap = b"begincmap 1 begincodespacerange <00000000> <FFFFFFFF> endcodespacerange 1 beginbfrange <00000000> <FFFFFFFF> <0041> endbfrange endcmap"
+    cmap = (
+        b"begincmap 1 begincodespacerange <00000000> <FFFFFFFF> endcodespacerange "
+        b"1 beginbfrange <00000000> <FFFFFFFF> <0041> endbfrange endcmap"
+    )
     deep = {n: b"<< /Type /Pages /Count 1 /Kids [%d 0 R] >>" % (n + 1) for n in range(10, 6010)}
     return {
         "flate bomb": ("a.pdf", _pdf(b"", extra={4: files.stream(twice, b"/Filter [/FlateDecode /FlateDecode]")})),
@@ -204,7 +207,8 @@ def pdfs(canary: str, secret: Path) -> dict[str, Case]:
                 b"BT /T 12 Tf (aaaa) Tj ET",
                 b"/Font << /T 6 0 R >>",
                 {
-                    6: b"<< /Type /Font /Subtype /Type3 /FontBBox [0 0 9 9] /FontMatrix [1 0 0 1 0 0] /FirstChar 97 /LastChar 97 /Widths [9] "
+                    6: b"<< /Type /Font /Subtype /Type3 /FontBBox [0 0 9 9] "
+                    b"/FontMatrix [1 0 0 1 0 0] /FirstChar 97 /LastChar 97 /Widths [9] "
                     b"/Encoding << /Differences [97 /a] >> /CharProcs << /a 7 0 R >> /Resources << /Font << /T 6 0 R >> >> >>",
                     7: files.stream(b"9 0 d0 BT /T 12 Tf (aaaa) Tj ET"),
                 },
@@ -417,7 +421,8 @@ def texts(canary: str, secret: Path) -> dict[str, Case]:
             number,
         )
     reaching = (
-        f'<html><head><link rel=stylesheet href="{canary}/c.css"><meta http-equiv=refresh content="0;url={canary}/r"><base href="{canary}/">'
+        f'<html><head><link rel=stylesheet href="{canary}/c.css"><meta http-equiv=refresh content="0;url={canary}/r">'
+        f'<base href="{canary}/">'
         f'</head><body><img src="{canary}/i.png"><iframe src="file://{secret}"></iframe><script src="{canary}/s.js"></script>'
         f'<object data="{canary}/o"></object><p>Words</p></body></html>'
     )

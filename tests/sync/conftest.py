@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_confluence.confluence.client import ConnectionSettings, connect
+from airflow_provider_confluence.content.attachments import ExtractorSettings
 from airflow_provider_confluence.datasource import Datasource, read_datasource
 from airflow_provider_confluence.documents import Document
 from airflow_provider_confluence.sinks.local import LocalSink, index_path
@@ -38,6 +39,7 @@ class Wiki:
     token: str | None = None
     reached: Callable[[str], None] = lambda _: None
     make_sink: Callable[[Datasource], Any] | None = None
+    extractor: ExtractorSettings = field(default_factory=ExtractorSettings)
 
     @property
     def model(self) -> Any:
@@ -58,6 +60,7 @@ class Wiki:
             connect=lambda _: connect(self.settings),
             make_sink=self.make_sink or (lambda d: make_sink(d.sink, d.queue_name, storage=self.folder / "index")),
             reached=self.reached,
+            extractor=self.extractor,
         )
 
     def run(self, **options: Any) -> RunResult:

@@ -52,6 +52,7 @@ class DataCenter:
             ("/rest/api/content/search", self._content_search),
             ("/rest/api/content/{id}", self._one_content),
             ("/rest/api/content/{id}/child/attachment", self._attachments),
+            ("/rest/api/content/{id}/child/attachment/{attachment}/extractedtext", self._extracted_text),
             ("/rest/api/content/{id}/child/page", self._child_pages),
             ("/rest/api/content/{id}/child/comment", self._comments),
             ("/rest/api/content/{id}/label", self._labels),
@@ -399,6 +400,14 @@ class DataCenter:
     def _labels(self, request: Request, id: str) -> Response:
         item, writer = self._find(request, id), self._writer(request)
         return self._offset_list(request, item.labels, writer.label, 200, self._list_cap(frozenset()))
+
+    def _extracted_text(self, request: Request, id: str, attachment: str) -> Response:
+        """Answer the text that the search index took from an attachment; 204 where there is none [S]."""
+        container, wanted = self._find(request, id), self.model.item(attachment)
+        if wanted is None or wanted not in self.model.attachments(container) or wanted.status != "current":
+            raise RefusedError(404, f"No attachment found with id: {attachment}")
+        text = self.model.extracted_texts.get(wanted.public_id)
+        return Response(204) if text is None else json_response({"extractedText": text})
 
     def _download(self, request: Request, id: str, file: str) -> Response:
         """Answer the bytes of an attachment, of the version asked for."""

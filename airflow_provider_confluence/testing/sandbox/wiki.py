@@ -39,6 +39,8 @@ class Wiki:
         self._spaces: dict[int, Space] = {}
         self._users: dict[str, User] = {}
         self._label_ids: dict[str, int] = {}
+        self.extracted_texts: dict[str, str] = {}
+        """What Data Center's search index took from attachments, by their ids; set by whoever needs it."""
 
     def settle(self) -> None:
         """Make the versions of live documents that are due by now; whoever asks the wiki does so first."""
