@@ -344,6 +344,11 @@ def test_a_function_that_fails_fails_for_its_picture_alone(hook, function, outco
     assert hook(function, seconds=3.0).outcome == outcome
 
 
+def test_the_exception_of_a_function_is_named(hook):
+    assert hook("fail").warnings == ("error=RuntimeError",)
+    assert hook("absent").warnings == ("error=AttributeError",)
+
+
 def test_what_a_function_started_ends_with_it(hook):
     assert hook("leave_behind", seconds=3.0).outcome == "failed_timeout"
     assert not _running(b"sleep\x00987")

@@ -10,6 +10,7 @@ import pytest
 from airflow_provider_confluence.sinks.local_search import LocalIndex
 from airflow_provider_confluence.testing.sandbox import Sandbox
 from airflow_provider_confluence.testing.standalone import Standalone, wait_until
+from tests.content.attachment_files import pdf
 from tests.contracts.checker import ContractChecker
 
 pytestmark = pytest.mark.timeout(900)
@@ -23,6 +24,7 @@ def fill(sandbox):
     model.create_page("DOCS", "Guide", "<p>Turn the handle</p>", parent=home)
     model.create_page("DOCS", "Leaving", "<p>Soon gone</p>", parent=home)
     model.create_blogpost("DOCS", "News", "<p>Shipped</p>")
+    model.attach(home, "drill.pdf", pdf([["Fire drill", "Assemble at the quayside"]]), "application/pdf")
     return sandbox
 
 
@@ -33,6 +35,7 @@ def definition(connection, sink):
         "conn_id": connection,
         "space": "DOCS",
         "enable_blogposts": True,
+        "enable_attachments": True,
         "interval": "23h",
         "queue": {"name": sink},
     }
@@ -80,7 +83,8 @@ def test_two_datasources_stay_true_to_two_confluences(tmp_path):
             run_id, state = run_again(airflow, f"confluence__{name}")
             assert state == "success"
             assert states(airflow, f"confluence__{name}", run_id)[("verdict", -1)] == "skipped"
-            assert count(airflow, f"index_{name}") == 4
+            assert count(airflow, f"index_{name}") == 5
+            assert titles(airflow, f"index_{name}", "assemble quayside") == ["drill.pdf"]
             assert titles(airflow, f"index_{name}", "turn the handle") == ["Guide"]
 
         # ------------------------------------------------------------ edits and deletes are followed
@@ -119,7 +123,7 @@ def test_two_datasources_stay_true_to_two_confluences(tmp_path):
         )
         assert airflow.wait_for_run(dag_id, run_id) == "success"
         assert titles(airflow, "index_cloud", "push the lever") == ["Guide"]
-        assert count(airflow, "index_cloud") == 4
+        assert count(airflow, "index_cloud") == 5
 
         # ------------------------------------------------------------ a wrong token fails at once, without retries
         airflow.set_connection(
@@ -130,7 +134,7 @@ def test_two_datasources_stay_true_to_two_confluences(tmp_path):
         listed = next(task for task in airflow.tasks(dag_id, run_id) if task["task_id"] == "list_changes")
         assert (listed["state"], listed["try_number"]) == ("failed", 1)
         assert "refused the credential" in airflow.failures(dag_id, run_id)[0]
-        assert count(airflow, "index_cloud") == 4
+        assert count(airflow, "index_cloud") == 5
         log = "".join(p.read_text(errors="replace") for p in airflow.home.rglob("*.log"))
         assert "not-the-token" not in log
         assert cloud.token not in log

@@ -23,6 +23,7 @@ from airflow_provider_confluence.content.attachments import lockdown
 _READ = 65536
 _SAID_BYTES = 8192
 _OUT_OF_MEMORY = 3
+_SIGN = b"\0error="
 _BUSY_SECONDS = 5.0  # what the end of a fork may take after its answer
 
 
@@ -38,8 +39,8 @@ def main() -> None:
     has_left = not settings["network"] and lockdown.leave_network()
     _write(1, json.dumps({"held": ["network namespace"] if has_left else []}).encode() + b"\n")
     for line in requests:
-        status, answer = _supervise(json.loads(line), settings)
-        _write(1, json.dumps({"status": status, "bytes": len(answer)}).encode() + b"\n" + answer)
+        status, answer, error = _supervise(json.loads(line), settings)
+        _write(1, json.dumps({"status": status, "bytes": len(answer), "error": error}).encode() + b"\n" + answer)
 
 
 def _lines(handle: int) -> Any:
@@ -54,8 +55,8 @@ def _lines(handle: int) -> Any:
         yield line
 
 
-def _supervise(request: dict[str, Any], settings: dict[str, Any]) -> tuple[str, bytes]:
-    """Let a fork do a request; return what became of it (ok, timeout, memory, crash, flood) and its answer."""
+def _supervise(request: dict[str, Any], settings: dict[str, Any]) -> tuple[str, bytes, str]:
+    """Let a fork do a request; return what became of it (ok, timeout, memory, crash, flood), its answer, and what it called its error."""
     answer_out, answer_in = os.pipe()
     said_out, said_in = os.pipe()
     started = time.monotonic()
@@ -95,7 +96,8 @@ def _supervise(request: dict[str, Any], settings: dict[str, Any]) -> tuple[str, 
     ended = _end(pid, _BUSY_SECONDS if status == "ok" else 0)
     if status == "ok":
         status = _judge(ended, said)
-    return status, answer if status == "ok" else b""
+    error = said.rpartition(_SIGN)[2].decode("ascii", "replace")[:60]
+    return status, answer if status == "ok" else b"", error if _SIGN in said and error.isidentifier() else ""
 
 
 def _end(pid: int, patience_seconds: float = 0) -> int | None:
@@ -155,7 +157,7 @@ def _be_child(request: dict[str, Any], settings: dict[str, Any], answer: int, sa
         code = _OUT_OF_MEMORY
     except BaseException as error:  # noqa: BLE001 - this is the end of the process, and only its exit code is heard
         with suppress(BaseException):
-            os.write(2, type(error).__name__.encode())
+            os.write(2, _SIGN + type(error).__name__.encode())
     finally:
         os._exit(code)
 

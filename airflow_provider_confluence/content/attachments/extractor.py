@@ -304,7 +304,9 @@ class _Child:
         status = header.get("status")
         if status != "ok":
             # The child itself is well: it has killed what did not end.
-            return {"outcome": _STATUSES.get(str(status), "failed_crash"), "text": "", "warnings": []}
+            error = str(header.get("error") or "")
+            warnings = [f"error={error}"] if error else []
+            return {"outcome": _STATUSES.get(str(status), "failed_crash"), "text": "", "warnings": warnings}
         try:
             answer = json.loads(payload)
         except (ValueError, RecursionError):
