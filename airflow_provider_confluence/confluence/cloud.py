@@ -208,7 +208,9 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
     def _download_path(self, attachment: Entry) -> str:
         """Return the one address that still takes an API token: the download link of the listing answers 401 (CHANGE-2735)."""
         container, content_id = quoted_part(attachment.container_id or ""), quoted_part(attachment.content_id)
-        return f"/rest/api/content/{container}/child/attachment/{content_id}/download?version={attachment.version}"
+        path = f"/rest/api/content/{container}/child/attachment/{content_id}/download?version={attachment.version}"
+        # Without a status only current ones are sent.
+        return path if attachment.status == "current" else f"{path}&status={quoted_part(attachment.status)}"
 
     def server_text(self, attachment: Entry, *, cancelled: threading.Event | None = None) -> str | None:  # noqa: ARG002
         """Return ``None``: Cloud does not tell what text it found."""

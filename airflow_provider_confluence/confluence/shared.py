@@ -23,14 +23,13 @@ T = TypeVar("T")
 class ClientOverTransport:
     """The part of a :class:`~airflow_provider_confluence.confluence.client.ConfluenceClient` that does not hang on the edition."""
 
+    edition: Edition
     archived = False
 
     @property
     def shown_statuses(self) -> tuple[str, ...]:
         """The statuses of what is listed and fetched."""
         return ("current", "archived") if self.archived else ("current",)
-
-    edition: Edition
 
     def __init__(self, transport: Transport) -> None:
         self.site = transport.site
