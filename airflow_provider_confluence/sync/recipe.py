@@ -15,7 +15,7 @@ from airflow_provider_confluence.sync.manifest import digest
 CONVERTER = 2
 
 
-def recipe_of(datasource: Datasource, extractor: ExtractorSettings) -> str:
+def recipe_of(datasource: Datasource, extractor: ExtractorSettings | None = None) -> str:
     """Return a short text that changes when documents of the datasource must be made anew.
 
     It has two parts, the second, after a plus sign, for attachments alone: other settings for files leave the pages as they are.
@@ -25,7 +25,11 @@ def recipe_of(datasource: Datasource, extractor: ExtractorSettings) -> str:
     recipe = f"{CONVERTER}-{digest([CONVERTER, SCHEMA_VERSION, datasource.name, own_macros.marks(datasource.macros)])}"
     if not datasource.enable_attachments:
         return recipe
-    files = [*extractor.recipe, sorted(datasource.attachment_types), datasource.attachment_max_bytes]
+    files = [
+        *(extractor or ExtractorSettings()).recipe,
+        sorted(datasource.attachment_types),
+        datasource.attachment_max_bytes,
+    ]
     return f"{recipe}+{digest(files)}"
 
 
