@@ -90,7 +90,8 @@ class Entry:
 
     ``version`` is Confluence's own. ``parent_id`` is the next item up the tree (``None`` at the top of the space), ``container_id`` the
     page or blog post that an attachment or comment belongs to. ``labels`` is ``None`` where the listing could not tell them, which is
-    not the same as an item without labels. ``created`` and ``updated`` are RFC 3339 in UTC. ``url`` is absolute.
+    not the same as an item without labels. ``created`` and ``updated`` are RFC 3339 in UTC. ``url`` is absolute. ``live``
+    is a document of Cloud whose edits show before they become a version.
 
     Of comments alone: ``parent_id`` is the comment that a reply answers; ``location`` is ``footer`` or ``inline``. An inline comment has
     the ``selection`` (the text of the page that it is about) and the ``resolution`` of its thread (open, reopened, resolved, dangling),
@@ -112,6 +113,7 @@ class Entry:
     creator: Person | None = None
     last_editor: Person | None = None
     labels: tuple[str, ...] | None = None
+    live: bool = False
     media_type: str | None = None
     size_bytes: int | None = None
     location: str | None = None

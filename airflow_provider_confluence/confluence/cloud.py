@@ -363,6 +363,7 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
             creator=_person(row.get("authorId")),
             last_editor=_person(part(row, "version", "authorId")),
             labels=labels,
+            live=row.get("subtype") == "live",
         )
 
     def _attachment(self, row: Row, container: Entry | None) -> Entry:

@@ -21,7 +21,7 @@ from airflow_provider_confluence.sync.context import Event, RunContext
 from airflow_provider_confluence.sync.includes import Titles
 from airflow_provider_confluence.sync.journal import Journal, Plan, PlanItem
 from airflow_provider_confluence.sync.known import reload_known
-from airflow_provider_confluence.sync.manifest import Record
+from airflow_provider_confluence.sync.manifest import Record, digest
 from airflow_provider_confluence.sync.recipe import check_converter
 from airflow_provider_confluence.sync.references import References
 from airflow_provider_confluence.sync.storage import LinesWriter
@@ -212,6 +212,10 @@ class _Extraction:
                 self._add_failure(batch, item, answer)
                 continue
             fetched = replace(answer, entry=_as_planned(answer.entry, _entry(item)))
+            if item.body and item.body == digest(answer.body) and answer.entry.version == _entry(item).version:
+                self.fetched += 1
+                self._add(batch, {"op": "upsert", "id": item.content_id, "same": True})
+                continue
             waiting.append((item, batch, fetched, self.references.read(fetched)))
             chars += len(answer.body)
             if len(waiting) >= _LOOK_UP_ITEMS or chars >= _LOOK_UP_CHARS:
@@ -270,6 +274,7 @@ class _Extraction:
             context=context_hash(entry, surroundings),
             revision=self.plan.revision,
             includes=text.includes,
+            body=digest(fetched.body) if entry.live else "",
         )
         self.fetched += 1
         self._add(
@@ -301,13 +306,13 @@ class _Extraction:
 
 
 def read_staged(line: Mapping[str, Any]) -> Document | Tombstone | None:
-    """Return what a staged line holds for the sink, or ``None`` where it holds a failure or an item that is gone.
+    """Return what a staged line holds for the sink, or ``None`` where it holds a failure, or an item that is gone or has not changed.
 
     :raises KeyError: :raises TypeError: where it holds none of these.
     """
     if "tombstone" in line:
         return Tombstone(**line["tombstone"])
-    if "gone" in line:
+    if "gone" in line or "same" in line:
         return None
     Record.from_json(line["record"])
     if "failure" in line:

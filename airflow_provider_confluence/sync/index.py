@@ -104,8 +104,8 @@ class _Indexing:
         for line, item in items:
             if item is not None:
                 yield self._receipt(line, answers[item.id])
-            elif line.get("gone"):
-                yield {"op": "upsert", "id": line["id"], "outcome": "gone"}
+            elif "gone" in line or "same" in line:
+                yield {"op": "upsert", "id": line["id"], "outcome": "gone" if "gone" in line else "same"}
             else:
                 failure = line["failure"]
                 yield {

@@ -59,7 +59,10 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class PlanItem:
-    """One item of a plan. ``why`` is a word that can be counted. ``surroundings`` and ``context`` are set for upserts."""
+    """One item of a plan. ``why`` is a word that can be counted. ``surroundings`` and ``context`` are set for upserts.
+
+    ``body`` stands for the body that is indexed already: the item need not be written where it still has that.
+    """
 
     op: str
     content_id: str
@@ -68,12 +71,15 @@ class PlanItem:
     entry: Entry | None = None
     surroundings: Mapping[str, Any] = field(default_factory=dict)
     context: str = ""
+    body: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Return the item as plain JSON."""
         value: dict[str, Any] = {"op": self.op, "id": self.content_id, "type": self.type, "why": self.why}
         if self.entry is not None:
             value |= {"entry": self.entry.to_json(), "surroundings": dict(self.surroundings), "context": self.context}
+        if self.body:
+            value["body"] = self.body
         return value
 
     @classmethod
@@ -87,6 +93,7 @@ class PlanItem:
             entry=Entry.from_json(value["entry"]) if "entry" in value else None,
             surroundings=value.get("surroundings", {}),
             context=value.get("context", ""),
+            body=value.get("body", ""),
         )
 
     def record(self) -> Record:
@@ -478,6 +485,6 @@ def _destinations(value: dict[str, Any]) -> dict[str, Destination]:
 
 def _receipt(value: dict[str, Any]) -> dict[str, Any]:
     """Return a receipt that has what every receipt has."""
-    if value["op"] != "delete" and value["outcome"] != "gone":
+    if value["op"] != "delete" and value["outcome"] not in ("gone", "same"):
         Record.from_json(value["record"])
     return {**value, "id": str(value["id"])}

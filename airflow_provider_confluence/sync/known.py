@@ -187,6 +187,8 @@ def _apply(records: dict[str, Record], receipt: dict[str, object], revision: int
             records[content_id] = replace(before, pending=True)
         tally.gone += 1
         return
+    if outcome == "same":
+        return
     planned = Record.from_json(receipt["record"])  # type: ignore[arg-type]
     if outcome in _SUCCESS:
         records[content_id] = planned

@@ -36,6 +36,8 @@ MODES = ("auto", "full", "reconcile", "changes", "verify")
 BATCH_ITEMS = 100
 ITEMS_PER_SHARD = 2_000
 MANY_LEFT = 250
+# An edit of a live document becomes a version only some time after it shows: one that changed of late is looked at again.
+LIVE_HOURS = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,7 @@ class _Listing:
             titles=titles,
             again=self.again,
             is_outdated=is_outdated,
+            live_since=rfc3339(instant(rfc3339(identity.server_time)).subtract(hours=LIVE_HOURS)),
             asked=self.targets,
         )
         taken = upserts[: self.datasource.max_items_per_run]

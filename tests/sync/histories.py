@@ -143,6 +143,7 @@ def _set(definition, action, number):
 
 TREE = (
     "include",
+    "create_live",
     "retitle",
     "reparent",
     "create_child",
@@ -171,6 +172,8 @@ def act_on_tree(wiki, action, number):
     other = pages[number // 3 % len(pages)] if pages else None
     if action == "include" and page and other:
         model.edit(page.public_id, body=f"<p>Shows {number}</p>{including(other.title)}")
+    elif action == "create_live":
+        model.create_page("DOCS", f"Live {number}", f"<p>Live {number}</p>", live=True)
     elif action == "retitle" and page:
         model.edit(page.public_id, title=f"Title {number}")
     elif action == "reparent" and page and other:
