@@ -114,6 +114,13 @@ CLOUD: tuple[Assumption, ...] = (
         "hidden_covers_descendants", "S, against R", "View restrictions hide what is below a page as well.", True
     ),
     Assumption("comments_follow_container", "A", "Comments of an archived page are listed as archived.", True),
+    Assumption(
+        "adf_has_empty_storage",
+        "A",
+        "A page kept in ADF only answers an empty body in storage format.",
+        True,
+        "no list tells which pages are kept in ADF only",
+    ),
     Assumption("cloud_cursor", "A", "The cursor of a list holds the last row, and no position.", "keyset"),
     Assumption("cloud_default_sort", "A", "Lists are ordered by id where no order was asked for.", "id"),
     Assumption("attachments_follow_container", "A", "Attachments of an archived page are listed as archived.", True),
