@@ -110,6 +110,8 @@ class SoakWiki(Wiki):
             holder = shown.get(record.container) if record.container else record
             if holder is None or holder.type not in types:
                 continue
+            if record.type == "comment" and holder.status == "archived":
+                continue  # not indexed, as docs/how-it-works.md says
             found[record.id] = {
                 "type": record.type,
                 "status": record.status if record.type != "attachment" else None,
