@@ -40,6 +40,7 @@ class Tally:
     written: int = 0
     deleted: int = 0
     gone: int = 0
+    same: int = 0
     failed: int = 0
     newly_failed: int = 0
     unfinished: int = 0
@@ -188,6 +189,7 @@ def _apply(records: dict[str, Record], receipt: dict[str, object], revision: int
         tally.gone += 1
         return
     if outcome == "same":
+        tally.same += 1
         return
     planned = Record.from_json(receipt["record"])  # type: ignore[arg-type]
     if outcome in _SUCCESS:

@@ -36,8 +36,7 @@ MODES = ("auto", "full", "reconcile", "changes", "verify")
 BATCH_ITEMS = 100
 ITEMS_PER_SHARD = 2_000
 MANY_LEFT = 250
-# An edit of a live document becomes a version only some time after it shows: one that changed of late is looked at again.
-LIVE_HOURS = 24
+_FORMER_SETTINGS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +164,9 @@ class _Listing:
             for content_id in entries.keys() - self.targets:
                 del entries[content_id]
         account = identity.account_id
-        partial = bool(guarded.withheld or self.incomplete or self.unsure or self.targets)
-        if head is not None and head.account != account and partial:
+        # What such a run did not see may have changed before its time: the next look goes down to where the last whole one began.
+        partial = bool(self.incomplete or self.unsure or self.targets)
+        if head is not None and head.account != account and (partial or guarded.withheld):
             account = head.account  # until consent is given, or nothing asks for it, the new account stays another one
         for content_id, labels in fill_labels(self.client, entries.values()).items():
             entries[content_id] = replace(entries[content_id], labels=labels)
@@ -183,11 +183,14 @@ class _Listing:
             titles=titles,
             again=self.again,
             is_outdated=is_outdated,
-            live_since=rfc3339(instant(rfc3339(identity.server_time)).subtract(hours=LIVE_HOURS)),
             asked=self.targets,
         )
         taken = upserts[: self.datasource.max_items_per_run]
-        rest = [replace(known.records.get(i.content_id) or i.record(), pending=True) for i in upserts[len(taken) :]]
+        rest = [
+            replace(known.records.get(i.content_id) or i.record(), pending=True)
+            for i in upserts[len(taken) :]
+            if i.why != "live"
+        ]
         deletions = [PlanItem("delete", r.content_id, r.type, "gone") for r in guarded.deletions]
         if self.doubted:
             planned = {item.content_id for item in (*deletions, *taken)} | {record.content_id for record in rest}
@@ -217,7 +220,7 @@ class _Listing:
             generation=head.generation if head else None,
             absorbed=tuple(sorted({*(dead.revision for dead in known.plans), *known.lost})),
             from_scratch=head is None,
-            watermark=head.watermark if head is not None and self.targets else rfc3339(identity.server_time),
+            watermark=head.watermark if head is not None and partial else rfc3339(identity.server_time),
             recipe=self.recipe,
             converter=CONVERTER,
             target=self.target,
@@ -309,7 +312,15 @@ class _Listing:
                 "spaces": spaces,
                 "arrivals": self.arrivals,
             }
-        return head.reconciled if head is not None else {"at": "", "requests": self.client.requests_made}
+        if head is None:
+            return {"at": "", "requests": self.client.requests_made}
+        if self.mode == "changes":
+            return head.reconciled
+        # Something was not seen, so the next run must look at everything again, whatever the mode. The datasource as it was
+        # before is kept until then: what leaves because of its settings leaves on purpose.
+        before = [*head.reconciled.get("before", ()), head.datasource]
+        kept = [each for n, each in enumerate(before) if each not in before[:n]][-_FORMER_SETTINGS:]
+        return {**head.reconciled, "at": "", "before": kept}
 
     def _anew(self, head: Head | None) -> bool:
         return head is not None and (head.recipe != self.recipe or head.target != self.target)
@@ -370,9 +381,11 @@ class _Listing:
             return "reconcile"
         if sum(record.pending for record in known.records.values()) > MANY_LEFT:
             return "reconcile"  # a quick look asks for them one by one, labels too
+        last = head.reconciled
+        if not last["at"]:
+            return "reconcile"  # the last one missed something
         if self.mode == "changes":
             return "changes"
-        last = head.reconciled
         if self.arrivals != last.get("arrivals", {}):
             return "reconcile"  # another datasource saw something come into our spaces
         cheap = last["requests"] <= self.datasource.cheap_reconcile_requests
@@ -423,9 +436,11 @@ class _Listing:
         return judged
 
     def _before(self, known: Known, head: Head | None) -> list[Datasource]:
-        """Return the datasource as the last commit knew it, and as each dead run since did."""
+        """Return the datasource as it was since everything was last seen: by each commit, and by each run that died."""
         before = [dead.datasource for dead in known.plans]
-        return [*before, Datasource.from_json(head.datasource)] if head is not None else before
+        if head is not None:
+            before += [Datasource.from_json(value) for value in (*head.reconciled.get("before", ()), head.datasource)]
+        return before
 
     def _remove(
         self, judged: Judged, known: Known, head: Head | None, identity: Identity, consented: set[str]

@@ -21,6 +21,8 @@ from airflow_provider_confluence.sync.whole_listing import Listed
 
 # How far below the watermark the look goes on: clocks differ, and a change may be listed a little late.
 OVERLAP_MINUTES = 10
+# So many of the items that failed before are tried again in one quick look.
+_MOST_FAILED = 20
 _BODIES = ("page", "blogpost")
 # More than these are looked for in the list of all of them: Cloud answers one id at a time.
 _FEW_COMMENTS = 100
@@ -106,6 +108,9 @@ class _QuickLook:
                 return False
             if entry.resolved_at is not None and entry.resolved_at >= self.quiet_before:
                 return True  # resolving a comment may make no version of it
+            if record is None and entry.type == "comment" and self.datasource.archived:
+                # Those on archived pages are never known, and Cloud may list them.
+                return entry.updated is None or entry.updated >= self.quiet_before
             return record is None or record.version != entry.version or record.container_id != entry.container_id
         if record is None and self.datasource.selective:
             # What is out of scope never gets known; was it not changed of late, it did not come in by a change that shows here.
@@ -140,8 +145,16 @@ class _QuickLook:
         attachments: dict[str, set[str]] = defaultdict(set)
         comments: list[str] = []
         nodes: list[tuple[str, str]] = []
-        for record in self.known.values():
-            if record.content_id in self.entries or not (record.pending or record.failure or not record.revision):
+        unfinished = [
+            record
+            for record in self.known.values()
+            if record.content_id not in self.entries and (record.pending or record.failure or not record.revision)
+        ]
+        # Those that failed least often come first, so that all have their turn; a whole listing tries every one.
+        failed = sorted((r.failure.attempts, r.content_id) for r in unfinished if r.failure and not r.pending)
+        waiting = {content_id for _, content_id in failed[_MOST_FAILED:]}
+        for record in unfinished:
+            if record.content_id in waiting:
                 continue
             if record.type in _BODIES:
                 by_type[record.type].append(record.content_id)

@@ -19,11 +19,11 @@ _ORDER = {
     "asked": 0,
     "context": 1,
     "included": 1,
-    "live": 1,
     "failed": 2,
     "pending": 2,
     "full": 3,
     "recipe": 3,
+    "live": 4,
 }
 
 
@@ -35,7 +35,6 @@ def find_upserts(
     titles: Titles,
     again: bool,
     is_outdated: Callable[[str], bool],
-    live_since: str,
     asked: Collection[str] = (),
 ) -> tuple[list[PlanItem], int]:
     """Return what must be written, the most urgent first, and how many items are as the index has them. No requests.
@@ -45,7 +44,6 @@ def find_upserts(
     :param titles: which page a title means now.
     :param again: write everything, whatever is known of it.
     :param is_outdated: says of a type whether its recipe or the sink is another one: what no dead run wrote for it must be written.
-    :param live_since: live documents that changed at this instant or later are fetched again, in case they have changed since.
     :param asked: ids of what must be written all the same.
     """
     upserts: list[PlanItem] = []
@@ -58,7 +56,8 @@ def find_upserts(
         if why is None and shows_other_text(known.records[entry.content_id], titles, versions):
             why = "included"
         body = ""
-        if why is None and entry.live and (entry.updated or live_since) >= live_since:
+        if why is None and entry.live:
+            # Its edits show before they are a version: only its body tells.
             why, body = "live", known.records[entry.content_id].body
         if why is None:
             unchanged += 1

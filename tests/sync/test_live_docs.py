@@ -48,11 +48,30 @@ def test_a_live_document_that_did_not_change_is_looked_at_and_not_written(wiki):
     assert result.counts["pending"] == 0
 
 
-def test_a_live_document_that_rested_for_a_day_is_not_asked_for(wiki):
+def test_an_edit_of_a_live_document_that_rested_for_long_is_seen_at_once(wiki):
+    page = wiki.model.create_page("DOCS", "Notes", "<p>First words</p>", live=True)
+    wiki.run()
+    wiki.model.clock.advance(90 * 24 * 3600)
+    wiki.model.edit(page, body="<p>Second words</p>")
+    wiki.run(mode="reconcile")
+    assert wiki.documents()[page].content.strip() == "Second words"
+
+
+def test_a_run_in_which_only_live_documents_were_looked_at_writes_no_new_manifest(wiki):
     wiki.model.create_page("DOCS", "Notes", "<p>First words</p>", live=True)
     wiki.run()
-    wiki.model.clock.advance(25 * 3600)
-    assert wiki.run(mode="reconcile").counts["fetched"] == 0
+    before = sorted(path.name for path in (wiki.folder / "state" / "docs" / "manifest").iterdir())
+    wiki.run(mode="reconcile")
+    assert sorted(path.name for path in (wiki.folder / "state" / "docs" / "manifest").iterdir()) == before
+
+
+def test_live_documents_beyond_what_a_run_takes_are_not_left_over(wiki):
+    for number in range(5):
+        wiki.model.create_page("DOCS", f"Notes {number}", "<p>First words</p>", live=True)
+    wiki.run()
+    wiki.definition["max_items_per_run"] = 2
+    result = wiki.run(mode="reconcile")
+    assert (result.counts["left_for_later"], result.counts["pending"]) == (0, 0)
 
 
 def test_an_ordinary_page_without_a_new_version_is_not_asked_for(wiki):

@@ -11,6 +11,7 @@ from airflow_provider_confluence.errors import AccessDeniedError, ConfigurationE
 from airflow_provider_confluence.testing.sandbox import ManualClock, Model, Sandbox
 from airflow_provider_confluence.testing.sandbox.faults import RepeatedCursor, Respond, Tamper
 from tests.contracts.checker import ContractChecker
+from tests.soak.history import FewRows
 from tests.sync.conftest import Wiki, fill
 from tests.sync.histories import StopAt, Stopped
 
@@ -195,3 +196,50 @@ def test_a_failing_quick_listing_fails_the_run_and_changes_nothing(quick):
         quick.run()
     quick.sandbox.faults.clear()
     assert quick.indexed() == before
+
+
+def test_after_a_listing_that_broke_off_everything_is_looked_at_again(quick):
+    for number in range(30):
+        quick.model.create_blogpost("DOCS", f"Old {number}", "<p>Long ago</p>")
+    quick.definition["enable_blogposts"] = False
+    quick.run(mode="reconcile")
+    quick.definition["enable_blogposts"] = True
+    route = "*/blogposts" if quick.sandbox.edition == "cloud" else "*/content/scan"
+    quick.sandbox.faults.add(RepeatedCursor(route=route, times=None))
+    quick.sandbox.faults.add(FewRows(10))
+    assert not quick.run().clean
+    quick.sandbox.faults.clear()
+    for mode in ("changes", "auto"):
+        result = quick.run(mode=mode)
+        assert quick.indexed() == quick.expected() or not result.clean
+    assert quick.indexed() == quick.expected()
+
+
+def test_what_an_unfinished_listing_did_not_see_leaves_without_consent_when_settings_took_it_out(quick):
+    root = quick.model.create_page("DOCS", "Root", "<p>Stays</p>")
+    for number in range(80):
+        quick.model.create_page("DOCS", f"Leaves {number}", "<p>Goes</p>")
+    quick.run(mode="reconcile")
+    quick.definition["root_pages"] = [root]
+    route = "*/pages" if quick.sandbox.edition == "cloud" else "*/content/scan"
+    quick.sandbox.faults.add(RepeatedCursor(route=route, times=None))
+    quick.sandbox.faults.add(FewRows(40))
+    assert not quick.run().clean
+    quick.sandbox.faults.clear()
+    result = quick.run()
+    assert result.clean, result.problems
+    assert quick.indexed() == quick.expected()
+
+
+def test_a_quick_run_tries_a_few_of_many_failed_files_again(quick):
+    model = quick.model
+    for number in range(24):
+        page = model.create_page("DOCS", f"Holds {number}", "<p>A file</p>")
+        model.attach(page, "plan.txt", b"plan", "text/plain")
+    quick.sandbox.faults.add(Respond(403, route="*download*", times=None))
+    assert quick.run(mode="reconcile").counts["failing"] == 24
+    quick.sandbox.requests.clear()
+    result = quick.run(mode="changes")
+    assert (result.mode, result.counts["failed"]) == ("changes", 20)
+    quick.sandbox.faults.clear()
+    assert [quick.run(mode="changes").counts["failing"] for _ in range(2)] == [4, 0]
