@@ -102,6 +102,8 @@ class _QuickLook:
 
     def _is_new(self, entry: Entry) -> bool:
         record = self.known.get(entry.content_id)
+        if record is not None and record.failure is not None and entry.updated and entry.updated < self.quiet_before:
+            return False  # it has its turn among those that failed
         if entry.type in CONTAINED_TYPES:
             # On Cloud those of the whole site are listed. The ones of other spaces never get known: they must not count as new.
             if entry.container_id not in self.known and entry.container_id not in self.entries:

@@ -231,14 +231,15 @@ def test_what_an_unfinished_listing_did_not_see_leaves_without_consent_when_sett
     assert quick.indexed() == quick.expected()
 
 
-def test_a_quick_run_tries_a_few_of_many_failed_files_again(quick):
+def test_a_quick_run_tries_a_few_of_many_failed_files_again(quick, clock):
     model = quick.model
     for number in range(24):
         page = model.create_page("DOCS", f"Holds {number}", "<p>A file</p>")
         model.attach(page, "plan.txt", b"plan", "text/plain")
     quick.sandbox.faults.add(Respond(403, route="*download*", times=None))
     assert quick.run(mode="reconcile").counts["failing"] == 24
-    quick.sandbox.requests.clear()
+    clock.advance(3600)
+    quick.run(mode="reconcile")
     result = quick.run(mode="changes")
     assert (result.mode, result.counts["failed"]) == ("changes", 20)
     quick.sandbox.faults.clear()
