@@ -85,6 +85,14 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading of a document's text, without markup; ``level`` is 1 to 6."""
+
+    level: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One item as a listing names it: everything but the body.
 
@@ -141,8 +149,8 @@ class Entry:
 class Document:
     """A whole item, ready for any sink (the document of the published schema).
 
-    ``revision`` orders the writes of one document: a sink keeps the highest it has seen. ``content`` is Markdown. ``permissions`` is
-    ``None`` where the datasource does not ask for them.
+    ``revision`` orders the writes of one document: a sink keeps the highest it has seen. ``content`` is Markdown; ``outline`` has its
+    headings, ``language`` an ISO 639-1 code where it is certain. ``permissions`` is ``None`` where the datasource does not ask for them.
     """
 
     id: str
@@ -169,6 +177,7 @@ class Document:
     language: str | None = None
     media_type: str | None = None
     size_bytes: int | None = None
+    outline: tuple[Heading, ...] = ()
     links: tuple[Link, ...] = ()
     properties: Mapping[str, str] = field(default_factory=dict)
     permissions: list[list[str]] | None = None
@@ -202,6 +211,7 @@ class Document:
             "language": self.language,
             "media_type": self.media_type,
             "size_bytes": self.size_bytes,
+            "outline": [_whole(heading) for heading in self.outline],
             "links": [_whole(link) for link in self.links],
             "properties": dict(self.properties),
             "permissions": self.permissions,
@@ -243,6 +253,7 @@ class Document:
             language=value["language"],
             media_type=value["media_type"],
             size_bytes=value["size_bytes"],
+            outline=tuple(Heading(**heading) for heading in value["outline"]),
             links=tuple(Link(**link) for link in value["links"]),
             properties=dict(value["properties"]),
             permissions=value["permissions"],

@@ -6,8 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_confluence.content.language import certain_language
 from airflow_provider_confluence.datasource import Datasource
-from airflow_provider_confluence.documents import TREE_TYPES, Ancestor, Document, Entry, Link, Space, document_id
+from airflow_provider_confluence.documents import (
+    TREE_TYPES,
+    Ancestor,
+    Document,
+    Entry,
+    Heading,
+    Link,
+    Space,
+    document_id,
+)
 from airflow_provider_confluence.sync.manifest import Edge
 from airflow_provider_confluence.sync.surroundings import named
 
@@ -21,6 +31,7 @@ class Text:
 
     content: str = ""
     summary: str = ""
+    outline: tuple[Heading, ...] = ()
     links: tuple[Link, ...] = ()
     properties: Mapping[str, str] | None = None
     warnings: tuple[str, ...] = ()
@@ -60,9 +71,10 @@ def assemble(
         creator=named(entry.creator, people),
         last_editor=named(entry.last_editor, people),
         source_version=entry.version,
-        language=text.language,
+        language=text.language or certain_language(text.content),
         media_type=entry.media_type,
         size_bytes=entry.size_bytes,
+        outline=text.outline,
         links=text.links,
         properties={**(text.properties or {}), **_of_comment(entry)},
         outcome="metadata_only" if entry.type in TREE_TYPES else text.outcome,

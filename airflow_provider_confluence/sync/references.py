@@ -8,7 +8,8 @@ from urllib.parse import quote, quote_plus, urljoin
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient, Fetched
 from airflow_provider_confluence.content import Handler, adf, markdown, model, storage_format, summary
-from airflow_provider_confluence.documents import Entry
+from airflow_provider_confluence.content.plain import outline
+from airflow_provider_confluence.documents import Entry, Heading
 from airflow_provider_confluence.sync.assemble import Text
 from airflow_provider_confluence.sync.includes import Includes, Titles
 from airflow_provider_confluence.sync.smart_links import read_link
@@ -81,6 +82,7 @@ class References:
         return Text(
             content=markdown.write(content, resolve),
             summary=summary(content, resolve=resolve),
+            outline=tuple(Heading(entry.level, entry.text) for entry in outline(content, resolve)),
             links=tuple(markdown.links(content, resolve)),
             properties=markdown.properties(content, resolve),
             warnings=content.warnings,
