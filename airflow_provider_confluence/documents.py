@@ -253,7 +253,8 @@ class Document:
             language=value["language"],
             media_type=value["media_type"],
             size_bytes=value["size_bytes"],
-            outline=tuple(Heading(**heading) for heading in value["outline"]),
+            # An index that an earlier converter filled has documents without it, until the next run makes them anew.
+            outline=tuple(Heading(**heading) for heading in value.get("outline", ())),
             links=tuple(Link(**link) for link in value["links"]),
             properties=dict(value["properties"]),
             permissions=value["permissions"],

@@ -113,6 +113,12 @@ def iter_documents():
     ).to_json()
 
 
+def test_a_document_from_before_outlines_is_read():
+    value = next(iter_documents())
+    del value["outline"]
+    assert Document.from_json(value).outline == ()
+
+
 def test_the_id_is_that_of_cocos_connector():
     assert document_id("d1", "65537") == hashlib.md5(b"d1-65537").hexdigest()
 
