@@ -6,26 +6,72 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from airflow_provider_confluence.confluence.gate import MAX_TRIES
 from airflow_provider_confluence.confluence.transport import TooHeavyError
 from airflow_provider_confluence.documents import Failure
-from airflow_provider_confluence.errors import ConfluenceUnavailableError, ContractError
+from airflow_provider_confluence.errors import (
+    AccessDeniedError,
+    ConfluenceProviderError,
+    ConfluenceUnavailableError,
+    ContractError,
+)
 
 FIRST_BATCH = 50
-FAILURES_IN_A_ROW = 25
 TRIES_FOR_ONE = 3
+FIRST_DOUBT, LITTLE_HOPE = (
+    3,
+    25,
+)  # failures in a row after which Confluence is asked, and after which an item is tried once
 
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """How often a request is tried: where asking for less may help (:class:`TooHeavyError`), and whatever goes wrong."""
+
+    heavy: int = MAX_TRIES
+    most: int = MAX_TRIES
+
+
+ALL_TRIES = Tries()
 T = TypeVar("T")
 R = TypeVar("R")
 
 
+class Doubts:
+    """Tells trouble with single items from a Confluence that is down as a whole: after 3, 6, 12, … failures in a row it is asked.
+
+    So any number of bad items stops nothing while Confluence answers, and an outage is seen after a few of them.
+
+    :param check: 1 cheap request that a good Confluence answers; what it raises says that there is none.
+    """
+
+    def __init__(self, check: Callable[[], object]) -> None:
+        self.in_a_row = 0
+        self._check = check
+        self._next = FIRST_DOUBT
+
+    def good(self) -> None:
+        """Take note of an item that came."""
+        self.in_a_row, self._next = 0, FIRST_DOUBT
+
+    def failed(self, *, ask_now: bool = False) -> None:
+        """Take note of an item that did not. :raises ConfluenceProviderError: when Confluence itself does not answer either."""
+        self.in_a_row += 1
+        if ask_now or self.in_a_row >= self._next:
+            self._next = 2 * max(self._next, self.in_a_row)
+            self._check()
+
+
 def in_batches(
-    fetch: Callable[[Sequence[str], int, threading.Event], Sequence[T]],
+    fetch: Callable[[Sequence[str], Tries, threading.Event], Sequence[T]],
     ids: Sequence[str],
     *,
     type_: str,
     threads: int,
+    check: Callable[[], object],
     cut: Callable[[threading.Event], None] = lambda _stop: None,
     first_batch: int = FIRST_BATCH,
 ) -> Iterator[T | Failure]:
@@ -34,22 +80,30 @@ def in_batches(
     At most ``threads`` answers are held beside those on their way, so memory is bounded by ``threads`` × the largest answer.
     Closing the iterator, or an exception in it, stops the threads before it returns.
 
-    :param fetch: called in threads with a batch, the number of tries for heavy answers, and the event that says *stop*.
+    :param fetch: called in threads with a batch, the number of tries, and the event that says *stop*.
+    :param check: asks Confluence whether it is there at all, where that is in doubt (:class:`Doubts`); what it raises ends everything.
     :param cut: breaks off the requests that are under way for a stop event (:meth:`Transport.cut`).
-    :raises ConfluenceUnavailableError: when 25 items in a row fail: that is no longer about single items.
+    :raises ConfluenceProviderError: what ``check`` raises; and what is about no item: a refused credential, a pause that is too long.
     """
     waiting: deque[str] = deque(ids)
     halves: deque[list[str]] = deque()
     stop = threading.Event()
     size = first_batch
-    failed_in_a_row = 0
+    doubts = Doubts(check)
+    is_lasting = False  # whether refusals that usually pass were seen to last
     running: dict[Future[Sequence[T]], list[str]] = {}
     pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="confluence-fetch")
 
+    def tries(batch: Sequence[str]) -> Tries:
+        if len(batch) > 1:
+            return Tries(1, 1 if is_lasting else MAX_TRIES)
+        heavy = TRIES_FOR_ONE if doubts.in_a_row < LITTLE_HOPE else 1
+        return Tries(heavy, heavy if is_lasting else MAX_TRIES)
+
     def submit() -> None:
         while len(running) < threads and (halves or waiting):
-            batch = halves.popleft() if halves else [waiting.popleft() for _ in range(min(size, len(waiting)))]
-            running[pool.submit(fetch, batch, 1 if len(batch) > 1 else TRIES_FOR_ONE, stop)] = batch
+            batch = halves.pop() if halves else [waiting.popleft() for _ in range(min(size, len(waiting)))]
+            running[pool.submit(fetch, batch, tries(batch), stop)] = batch
 
     try:
         submit()
@@ -59,25 +113,24 @@ def in_batches(
                 batch = running.pop(future)
                 try:
                     fetched = future.result()
-                except (TooHeavyError, ContractError) as error:
-                    if not _about_items(error):
-                        raise
+                except (ConfluenceUnavailableError, ContractError, AccessDeniedError) as error:
+                    if isinstance(error, AccessDeniedError) and error.status == 401:
+                        raise  # the token lacks a scope
+                    if not _is_often_about_items(error) and not is_lasting:
+                        doubts.failed(ask_now=True)
+                        is_lasting = True
+                    elif len(batch) == 1 and not _is_an_answer(error):
+                        doubts.failed()
                     if len(batch) > 1:
                         middle = len(batch) // 2
                         halves.extend((batch[:middle], batch[middle:]))
                         size = max(1, min(size, middle))
                         submit()
                         continue
-                    failed_in_a_row += 1
-                    if failed_in_a_row >= FAILURES_IN_A_ROW:
-                        raise ConfluenceUnavailableError(
-                            f"{failed_in_a_row} items in a row could not be fetched, the last because: {error}",
-                            status=error.status,
-                        ) from error
                     submit()
                     yield Failure(batch[0], type_, _reason(error), str(error))
                     continue
-                failed_in_a_row = 0
+                doubts.good()
                 if len(batch) >= size:
                     size = min(first_batch, size + max(1, size // 10))
                 submit()
@@ -102,19 +155,24 @@ def _end(
     pool.shutdown(wait=True)
 
 
-def _about_items(error: TooHeavyError | ContractError) -> bool:
+def _is_often_about_items(error: ConfluenceProviderError) -> bool:
     """Whether asking for fewer ids may help: one bad id spoils a batch with 400 or 404, one huge body with 413, 500, 504."""
-    return isinstance(error, TooHeavyError) or error.status in (400, 404)
+    return isinstance(error, TooHeavyError) or (isinstance(error, ContractError) and error.status in (400, 404))
 
 
-def _reason(error: TooHeavyError | ContractError) -> str:
+def _is_an_answer(error: ConfluenceProviderError) -> bool:
+    """Whether Confluence is there and said what it thinks of the item."""
+    return not isinstance(error, ConfluenceUnavailableError) or error.status == 413
+
+
+def _reason(error: ConfluenceUnavailableError | ContractError | AccessDeniedError) -> str:
     if error.status == 413:
         return "too_large"
     if error.status == 504:
         return "timed_out"
     if error.status == 404:
         return "not_found"
-    return "refused" if isinstance(error, ContractError) else "server_error"
+    return "server_error" if isinstance(error, ConfluenceUnavailableError) else "refused"
 
 
 def in_parallel(

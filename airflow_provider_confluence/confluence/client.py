@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
+from airflow_provider_confluence.confluence.gate import MAX_TRIES
 from airflow_provider_confluence.documents import Entry, Failure, Space
 
 if TYPE_CHECKING:
@@ -163,13 +164,20 @@ class ConfluenceClient(Protocol):
         """
 
     def download(
-        self, attachment: Entry, target: Path, *, max_bytes: int, cancelled: threading.Event | None = None
+        self,
+        attachment: Entry,
+        target: Path,
+        *,
+        max_bytes: int,
+        tries: int = MAX_TRIES,
+        cancelled: threading.Event | None = None,
     ) -> int:
         """Write the bytes of an attachment, of the version that the entry names, to a file; return their number.
 
         1 request on Data Center, 2 on Cloud; the credential never leaves this Confluence's own host
         (:mod:`~airflow_provider_confluence.confluence.downloads`).
 
+        :param tries: how often to try, at most.
         :raises FileTooLargeError: for more than ``max_bytes``, of which no more is read.
         :raises AbsentError: when there is no such file, or this account may not see it.
         """
@@ -187,7 +195,7 @@ class ConfluenceClient(Protocol):
     ) -> Iterator[T | Failure]:
         """Yield what a call returns for each id, in any order, with as many at a time as requests may be in flight.
 
-        A call that raises :class:`ContractError` for one id yields a Failure; other errors end it all.
+        A call that raises for one id yields a Failure; what is about Confluence as a whole, or the credential, ends it all.
 
         :param call: gets an id and the event that says *stop*, to be handed on to the client's calls.
         :param cut: called, in addition, to break off the calls under way when the iterator is closed early; may be called repeatedly.

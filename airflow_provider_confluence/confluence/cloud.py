@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, Literal
 
-from airflow_provider_confluence.confluence.batches import in_parallel
+from airflow_provider_confluence.confluence.batches import Tries, in_parallel
 from airflow_provider_confluence.confluence.client import (
     ConfluenceClient,
     Edition,
@@ -264,8 +264,10 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
         Bodies come in storage format. A batch with items that have none is asked for these once more, in ADF: 1 further request.
         """
 
-        def fetch(ids: Sequence[str], tries: int, stop: threading.Event) -> list[Fetched]:
-            get = partial(self._get, heavy_tries=tries, cancelled=stop, max_bytes=MAX_BODIES_BYTES)
+        def fetch(ids: Sequence[str], tries: Tries, stop: threading.Event) -> list[Fetched]:
+            get = partial(
+                self._get, heavy_tries=tries.heavy, tries=tries.most, cancelled=stop, max_bytes=MAX_BODIES_BYTES
+            )
             fetched = {each.entry.content_id: each for each in self._in_format("storage", get, type_, ids)}
             if bare := [content_id for content_id, each in fetched.items() if not each.body]:
                 others = self._in_format("atlas_doc_format", get, type_, bare)
@@ -334,10 +336,13 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
         params: Params | None = None,
         *,
         heavy_tries: int = MAX_TRIES,
+        tries: int = MAX_TRIES,
         cancelled: threading.Event | None = None,
         max_bytes: int = MAX_ANSWER_BYTES,
     ) -> Answer:
-        answer = self._transport.get(path, params, heavy_tries=heavy_tries, cancelled=cancelled, max_bytes=max_bytes)
+        answer = self._transport.get(
+            path, params, heavy_tries=heavy_tries, tries=tries, cancelled=cancelled, max_bytes=max_bytes
+        )
         if self._gateway and self._links_base is None:
             base = part(answer.data, "_links", "base")
             if isinstance(base, str) and base.startswith(("https://", "http://")):

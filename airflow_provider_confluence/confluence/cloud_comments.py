@@ -13,9 +13,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Protocol
 
-from airflow_provider_confluence.confluence.batches import in_batches, in_parallel
+from airflow_provider_confluence.confluence.batches import ALL_TRIES, Tries, in_batches, in_parallel
 from airflow_provider_confluence.confluence.client import Fetched, Listing, NewestFirst
 from airflow_provider_confluence.confluence.cql import in_list
+from airflow_provider_confluence.confluence.identity import read_identity
 from airflow_provider_confluence.confluence.paging import (
     PagedListing,
     PagedNewestFirst,
@@ -58,6 +59,7 @@ class Get(Protocol):
         params: Params | None = None,
         *,
         heavy_tries: int = MAX_TRIES,
+        tries: int = MAX_TRIES,
         cancelled: threading.Event | None = None,
         max_bytes: int = MAX_ANSWER_BYTES,
     ) -> Answer:
@@ -189,7 +191,7 @@ class CloudComments:
         return in_parallel(ask, edited, self._transport.gate.max_in_flight, self._transport.cut)
 
     def _one_by_one(self, location: str, content_ids: Sequence[str]) -> Iterator[Fetched | Failure]:
-        def fetch(ids: Sequence[str], tries: int, stop: threading.Event) -> list[Fetched]:
+        def fetch(ids: Sequence[str], tries: Tries, stop: threading.Event) -> list[Fetched]:
             rows = (self._one(location, content_id, stop, tries, "storage") for content_id in ids)
             return [
                 with_body(_entry(row, location), row)
@@ -203,16 +205,19 @@ class CloudComments:
             type_="comment",
             threads=self._transport.gate.max_in_flight,
             cut=self._transport.cut,
+            check=partial(read_identity, self._transport),
             first_batch=1,
         )
 
     def _one(
-        self, location: str, content_id: str, stop: threading.Event, tries: int = MAX_TRIES, body: str = ""
+        self, location: str, content_id: str, stop: threading.Event, tries: Tries = ALL_TRIES, body: str = ""
     ) -> Row | None:
         params: Params = {"body-format": body} if body else {}
         try:
             path = f"{PATHS[location]}/{quoted_part(content_id)}"
-            return self._get(path, params, heavy_tries=tries, cancelled=stop, max_bytes=MAX_BODIES_BYTES).data
+            return self._get(
+                path, params, heavy_tries=tries.heavy, tries=tries.most, cancelled=stop, max_bytes=MAX_BODIES_BYTES
+            ).data
         except AbsentError:
             return None
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Literal
 
-from airflow_provider_confluence.confluence.batches import in_parallel
+from airflow_provider_confluence.confluence.batches import Tries, in_parallel
 from airflow_provider_confluence.confluence.client import (
     ConfluenceClient,
     Edition,
@@ -296,8 +296,14 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
     def _bodies(
         self, type_: str, content_ids: Sequence[str], expand: str, entry_of: Callable[[Row], Entry]
     ) -> Iterator[Fetched | Failure]:
-        def fetch(ids: Sequence[str], tries: int, stop: threading.Event) -> list[Fetched]:
-            get = partial(self._transport.get, heavy_tries=tries, cancelled=stop, max_bytes=MAX_BODIES_BYTES)
+        def fetch(ids: Sequence[str], tries: Tries, stop: threading.Event) -> list[Fetched]:
+            get = partial(
+                self._transport.get,
+                heavy_tries=tries.heavy,
+                tries=tries.most,
+                cancelled=stop,
+                max_bytes=MAX_BODIES_BYTES,
+            )
             found: dict[str, Fetched] = {}
             for status in self.shown_statuses if type_ == "page" else ("current",):
                 missing = [content_id for content_id in ids if content_id not in found]

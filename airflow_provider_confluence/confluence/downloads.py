@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
 from airflow_provider_confluence.confluence.auth import OriginAuth, origin_of
-from airflow_provider_confluence.confluence.gate import Patience
+from airflow_provider_confluence.confluence.gate import MAX_TRIES, Patience
 from airflow_provider_confluence.confluence.refusals import error_for_status, leads_to_login, redirected
 from airflow_provider_confluence.confluence.transport import READ_BYTES, Setback, Transport
 from airflow_provider_confluence.errors import ContractError
@@ -69,6 +69,7 @@ class Downloads:
         *,
         max_bytes: int,
         expected_bytes: int | None = None,
+        tries: int = MAX_TRIES,
         cancelled: threading.Event | None = None,
     ) -> int:
         """Write what a path under the site leads to into ``target`` and return its size. 1 request, and 1 for each redirect.
@@ -83,7 +84,7 @@ class Downloads:
         def attempt(patience: Patience) -> int | Setback:
             return self._walk(self._transport.site + path, where, target, max_bytes, expected_bytes, patience)
 
-        return self._transport.persist(where, attempt, heavy_tries=HEAVY_TRIES, cancelled=cancelled)
+        return self._transport.persist(where, attempt, heavy_tries=HEAVY_TRIES, most_tries=tries, cancelled=cancelled)
 
     def _walk(
         self, url: str, where: str, target: Path, max_bytes: int, expected_bytes: int | None, patience: Patience

@@ -11,7 +11,7 @@ from airflow_provider_confluence.confluence.transport import Transport
 from airflow_provider_confluence.errors import CredentialsError
 
 
-def read_identity(transport: Transport, path: str) -> Identity:
+def read_identity(transport: Transport, path: str = "/rest/api/user/current") -> Identity:
     """Return the account behind the credential.
 
     With an invalid token Data Center may answer as *anonymous* instead of refusing, and would then list less: that is an error, unless

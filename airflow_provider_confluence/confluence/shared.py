@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from airflow_provider_confluence.confluence.batches import in_batches, in_parallel
+from airflow_provider_confluence.confluence.batches import Tries, in_batches, in_parallel
 from airflow_provider_confluence.confluence.client import Edition, Fetched, Identity
 from airflow_provider_confluence.confluence.downloads import Downloads
 from airflow_provider_confluence.confluence.identity import read_identity
 from airflow_provider_confluence.confluence.reading import distinct, part
-from airflow_provider_confluence.confluence.transport import AbsentError, Transport
+from airflow_provider_confluence.confluence.transport import MAX_TRIES, AbsentError, Transport
 from airflow_provider_confluence.documents import Entry, Failure
 
 MAX_BODIES_BYTES = 32 * 1024 * 1024  # a batch of bodies larger than this is halved
@@ -57,7 +57,13 @@ class ClientOverTransport:
         self._transport.close()
 
     def download(
-        self, attachment: Entry, target: Path, *, max_bytes: int, cancelled: threading.Event | None = None
+        self,
+        attachment: Entry,
+        target: Path,
+        *,
+        max_bytes: int,
+        tries: int = MAX_TRIES,
+        cancelled: threading.Event | None = None,
     ) -> int:
         """Write the bytes of an attachment, of the version that the entry names, to a file; return their number."""
         return self._downloads.fetch(
@@ -65,6 +71,7 @@ class ClientOverTransport:
             target,
             max_bytes=max_bytes,
             expected_bytes=attachment.size_bytes,
+            tries=tries,
             cancelled=cancelled,
         )
 
@@ -81,7 +88,7 @@ class ClientOverTransport:
     ) -> Iterator[T | Failure]:
         """Yield what a call returns for each id, in any order, with as many at a time as requests may be in flight."""
 
-        def each(batch: Sequence[str], _: int, stop: threading.Event) -> list[T]:
+        def each(batch: Sequence[str], _: Tries, stop: threading.Event) -> list[T]:
             return [call(content_id, stop) for content_id in batch]
 
         def cut_all(stop: threading.Event) -> None:
@@ -89,11 +96,13 @@ class ClientOverTransport:
             self._transport.cut(stop)
 
         threads = self._transport.gate.max_in_flight
-        return in_batches(each, list(ids), type_=type_, threads=threads, cut=cut_all, first_batch=1)
+        return in_batches(
+            each, list(ids), type_=type_, threads=threads, cut=cut_all, check=self.identity, first_batch=1
+        )
 
     def identity(self) -> Identity:
         """Return who we are. 1 request. :raises CredentialsError: for a refused token, and for an anonymous answer."""
-        return read_identity(self._transport, "/rest/api/user/current")
+        return read_identity(self._transport)
 
     def _labels_by_item(
         self, content_ids: Sequence[str], ask: Callable[[str, threading.Event], tuple[str, ...]]
@@ -113,7 +122,7 @@ class ClientOverTransport:
         self,
         type_: str,
         content_ids: Sequence[str],
-        fetch: Callable[[Sequence[str], int, threading.Event], list[Fetched]],
+        fetch: Callable[[Sequence[str], Tries, threading.Event], list[Fetched]],
     ) -> Iterator[Fetched | Failure]:
         """Yield what ``fetch`` returns for all the ids that can be ids, in any order."""
         return in_batches(
@@ -122,6 +131,7 @@ class ClientOverTransport:
             type_=type_,
             threads=self._transport.gate.max_in_flight,
             cut=self._transport.cut,
+            check=self.identity,
         )
 
 

@@ -134,6 +134,7 @@ class Transport:
         params: Params | None = None,
         *,
         heavy_tries: int = MAX_TRIES,
+        tries: int = MAX_TRIES,
         cancelled: threading.Event | None = None,
         max_bytes: int = MAX_ANSWER_BYTES,
     ) -> Answer:
@@ -142,13 +143,14 @@ class Transport:
         :param path: begins with a slash; parts that come from outside are quoted by the caller (:func:`quoted_part`).
         :param heavy_tries: how often to try when the answer is a 413, 500, 504, a time-out or too large: 1 where the caller can ask
             for less instead.
+        :param tries: how often to try whatever goes wrong, but for 429.
         :raises AbsentError: for 404. :raises TooHeavyError: see ``heavy_tries``.
         """
-        return self._send("GET", path, params, None, heavy_tries, cancelled, max_bytes)
+        return self._send("GET", path, params, None, min(heavy_tries, tries), tries, cancelled, max_bytes)
 
     def post(self, path: str, body: Mapping[str, Any]) -> Answer:
         """Return the answer to a POST that only reads (Confluence's bulk look-ups), so that it may be repeated."""
-        return self._send("POST", path, None, json.dumps(body).encode(), MAX_TRIES, None, MAX_ANSWER_BYTES)
+        return self._send("POST", path, None, json.dumps(body).encode(), MAX_TRIES, MAX_TRIES, None, MAX_ANSWER_BYTES)
 
     def _send(
         self,
@@ -157,6 +159,7 @@ class Transport:
         params: Params | None,
         body: bytes | None,
         heavy_tries: int,
+        tries: int,
         cancelled: threading.Event | None,
         max_bytes: int,
     ) -> Answer:
@@ -169,6 +172,7 @@ class Transport:
             where,
             lambda patience: self._attempt(method, url, where, body, patience, kind, max_bytes),
             heavy_tries=heavy_tries,
+            most_tries=tries,
             cancelled=cancelled,
         )
 
@@ -178,6 +182,7 @@ class Transport:
         attempt: Callable[[Patience], T | Setback],
         *,
         heavy_tries: int = MAX_TRIES,
+        most_tries: int = MAX_TRIES,
         cancelled: threading.Event | None = None,
     ) -> T:
         """Return what an attempt comes to, which is repeated after a setback as often as makes sense, with the waits that are asked for."""
@@ -189,7 +194,7 @@ class Transport:
                 result = attempt(patience)
                 if not isinstance(result, Setback):
                     return result
-                self._wait_before_retry(result, tries, heavy_tries, where, patience)
+                self._wait_before_retry(result, tries, (most_tries, heavy_tries), where, patience)
         finally:
             with self._lock:
                 self.throttled_seconds += patience.held_seconds
@@ -320,16 +325,16 @@ class Transport:
         return Setback(None, "the connection failed", error=error)
 
     def _wait_before_retry(
-        self, setback: Setback, tries: int, heavy_tries: int, where: str, patience: Patience
+        self, setback: Setback, tries: int, limits: tuple[int, int], where: str, patience: Patience
     ) -> None:
         """Wait as the setback asks. :raises ConfluenceUnavailableError: after the last try."""
-        most = MAX_TRIES
+        most, heavy_tries = limits if setback.status != 429 else (MAX_TRIES, MAX_TRIES)
         if setback.status == 500:
-            most = TRIES_AFTER_500
+            most = min(most, TRIES_AFTER_500)
         if setback.heavy:
             most = 1 if setback.status == 413 else min(most, heavy_tries)
         if setback.status is None and not self._was_answered:
-            most = TRIES_BEFORE_FIRST_ANSWER  # more likely a wrong address than a bad moment
+            most = min(most, TRIES_BEFORE_FIRST_ANSWER)  # more likely a wrong address than a bad moment
         if setback.status == 429:
             seconds = setback.retry_after_seconds or self.gate.back_off_seconds(tries)
             # The pause is everybody's; passing the gate is what waits, and what raises when it is too long.

@@ -7,9 +7,10 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from airflow_provider_confluence.confluence.batches import FIRST_DOUBT, LITTLE_HOPE, TRIES_FOR_ONE, Doubts
 from airflow_provider_confluence.confluence.client import ConfluenceClient
 from airflow_provider_confluence.confluence.downloads import FileTooLargeError
-from airflow_provider_confluence.confluence.transport import AbsentError
+from airflow_provider_confluence.confluence.transport import MAX_TRIES, AbsentError
 from airflow_provider_confluence.content.attachments import (
     Extraction,
     Extractor,
@@ -22,8 +23,10 @@ from airflow_provider_confluence.datasource import Datasource, parse_duration
 from airflow_provider_confluence.documents import Entry, Failure
 from airflow_provider_confluence.errors import (
     AccessDeniedError,
+    ConfluenceProviderError,
     ConfluenceUnavailableError,
     ContractError,
+    CredentialsError,
     RetryLaterError,
 )
 from airflow_provider_confluence.sync.assemble import Text
@@ -35,7 +38,11 @@ _MARKS = re.compile(r"^\s*(?:#{1,6}\s+|[-*+]\s+|>\s*|\|?[\s:|-]+\|?$)|[|*`]+", r
 _SPACES = re.compile(r"\s+")
 # Outcomes in which Confluence's own text is better than none.
 _WITHOUT_TEXT = ("no_extractor", "too_large", "damaged", "failed_timeout", "failed_memory", "failed_crash")
-_FAILURES_IN_A_ROW = 25
+_SILENCES = 10  # downloads in a row that nobody answers, after which the host is left alone
+
+
+class _NotTriedError(ConfluenceUnavailableError):
+    """The host of the files was left alone."""
 
 
 class AttachmentTexts:
@@ -64,6 +71,9 @@ class AttachmentTexts:
             types=datasource.attachment_types,
             timeout_seconds=parse_duration(datasource.attachment_timeout).total_seconds(),
         )
+        self._doubts = Doubts(client.identity)
+        self._silences = 0
+        self._unreachable = ""
         self.outcomes: Counter[str] = Counter()
 
     def close(self) -> None:
@@ -75,34 +85,44 @@ class AttachmentTexts:
 
         A file that cannot be read is no failure: its document says why it has no text.
 
-        :raises ConfluenceUnavailableError: when 25 in a row cannot be fetched: that is no longer about single files.
+        Where ten downloads in a row get no answer while Confluence itself answers, the rest of the shard's are not tried: on Cloud the
+        bytes lie on another host, which a proxy may block.
+
+        :raises ConfluenceProviderError: when Confluence itself does not answer either, or no longer takes the credential.
         """
 
-        def one(content_id: str, stop: threading.Event) -> tuple[str, Extraction | Failure]:
-            entry = entries[content_id]
+        def one(content_id: str, stop: threading.Event) -> tuple[str, Extraction | ConfluenceProviderError]:
             try:
-                return content_id, self._extraction(entry, stop)
-            except (ContractError, AccessDeniedError) as error:
-                return content_id, Failure(content_id, entry.type, "download_refused", str(error))
-            except ConfluenceUnavailableError as error:
-                return content_id, Failure(content_id, entry.type, "download_failed", str(error))
+                return content_id, self._extraction(entries[content_id], stop)
+            except (ContractError, AccessDeniedError, CredentialsError, ConfluenceUnavailableError) as error:
+                return content_id, error
 
-        in_a_row = 0
         for answer in self._client.in_parallel(one, list(entries), type_="attachment", cut=self._extractor.close):
-            if isinstance(answer, Failure):  # (what a client's own failure says is about a single id as well)
-                answer = answer.content_id, answer
-            content_id, found = answer
-            if isinstance(found, Failure):
-                in_a_row += 1
-                if in_a_row >= _FAILURES_IN_A_ROW:
-                    raise ConfluenceUnavailableError(
-                        f"{in_a_row} attachments in a row could not be fetched, the last because: {found.message}"
-                    )
-                yield content_id, found
+            if isinstance(answer, Failure):
+                yield answer.content_id, answer
                 continue
-            in_a_row = 0
+            content_id, found = answer
+            if isinstance(found, ConfluenceProviderError):
+                yield content_id, self._failure(entries[content_id], found)
+                continue
             self.outcomes[found.outcome] += 1
             yield content_id, _text(found)
+
+    def _failure(self, entry: Entry, error: ConfluenceProviderError) -> Failure:
+        """Return what became of a download. :raises ConfluenceProviderError: when it is about more than this file."""
+        if isinstance(error, _NotTriedError):
+            return Failure(entry.content_id, entry.type, "download_not_tried", str(error))
+        if isinstance(error, CredentialsError):  # log-ins in front of downloads alone are met where single sign-on is
+            self._doubts.failed(ask_now=self._doubts.in_a_row == 0)
+        if not isinstance(error, ConfluenceUnavailableError):
+            return Failure(entry.content_id, entry.type, "download_refused", str(error))
+        self._doubts.failed()
+        # Without an answer there is the broken connection as its cause.
+        self._silences = self._silences + 1 if error.__cause__ is not None else 0
+        if self._silences >= _SILENCES and not self._unreachable:
+            self._client.identity()
+            self._unreachable = f"not tried, because {self._silences} downloads in a row got no answer; is their host reachable from here?"
+        return Failure(entry.content_id, entry.type, "download_failed", str(error))
 
     def _extraction(self, entry: Entry, stop: threading.Event) -> Extraction:
         kind = kind_of(entry.title, entry.media_type)
@@ -123,13 +143,19 @@ class AttachmentTexts:
         most = self._datasource.attachment_max_bytes
         if (entry.size_bytes or 0) > most:
             return Extraction("too_large")
+        if self._unreachable:
+            raise _NotTriedError(self._unreachable)
         path = self._extractor.new_file()
+        in_a_row = self._doubts.in_a_row
+        tries = MAX_TRIES if in_a_row < FIRST_DOUBT else TRIES_FOR_ONE if in_a_row < LITTLE_HOPE else 1
         try:
-            self._client.download(entry, path, max_bytes=most, cancelled=stop)
+            self._client.download(entry, path, max_bytes=most, tries=tries, cancelled=stop)
         except FileTooLargeError:
             return Extraction("too_large")
         except AbsentError:
             return Extraction("not_available")
+        self._doubts.good()
+        self._silences = 0
         return self._extractor.extract(path, entry.title, entry.media_type)
 
     def _told(self, entry: Entry, extraction: Extraction, stop: threading.Event) -> Extraction:

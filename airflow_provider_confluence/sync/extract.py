@@ -184,7 +184,9 @@ class _Extraction:
                 self.journal.folder,
                 self.plan.revision,
             )
-        for content_id, answer in self.attachments.read({i: _entry(item) for i, (item, _) in wanted.items()}):
+        # What failed before comes last, each time in another order, lest the same ones be in the way of the others for good.
+        order = sorted(wanted, key=lambda i: digest([self.plan.revision, i]) if wanted[i][0].why == "failed" else "")
+        for content_id, answer in self.attachments.read({i: _entry(wanted[i][0]) for i in order}):
             item, batch = wanted[content_id]
             if isinstance(answer, Failure):
                 self._add_failure(batch, item, answer)

@@ -7,10 +7,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_confluence.confluence.batches import in_batches, in_parallel
+from airflow_provider_confluence.confluence.batches import Tries, in_batches, in_parallel
 from airflow_provider_confluence.confluence.transport import AbsentError, TooHeavyError
 from airflow_provider_confluence.documents import Failure
-from airflow_provider_confluence.errors import AccessDeniedError, ConfluenceUnavailableError
+from airflow_provider_confluence.errors import AccessDeniedError, ConfluenceUnavailableError, ContractError
+
+
+def answers() -> None:
+    """Confluence itself is there."""
+
 
 IDS = [str(number) for number in range(1000, 1240)]
 
@@ -18,12 +23,12 @@ IDS = [str(number) for number in range(1000, 1240)]
 @settings(max_examples=30, deadline=None)
 @given(bad=st.sets(st.sampled_from(IDS), max_size=20), most=st.integers(1, 60), threads=st.integers(1, 6))
 def test_every_id_comes_once_as_a_result_or_as_a_failure(bad: set[str], most: int, threads: int) -> None:
-    def fetch(ids: Sequence[str], tries: int, _stop: threading.Event) -> list[str]:
+    def fetch(ids: Sequence[str], tries: Tries, _stop: threading.Event) -> list[str]:
         if len(ids) > most or bad.intersection(ids):
             raise TooHeavyError("too much", status=413)
         return list(ids)
 
-    found = list(in_batches(fetch, IDS, type_="page", threads=threads))
+    found = list(in_batches(fetch, IDS, check=answers, type_="page", threads=threads))
     failures = [each for each in found if isinstance(each, Failure)]
     assert bad == {failure.content_id for failure in failures}
     assert sorted(set(IDS) - bad) == sorted(each for each in found if not isinstance(each, Failure))
@@ -39,12 +44,12 @@ def test_every_id_comes_once_as_a_result_or_as_a_failure(bad: set[str], most: in
     ],
 )
 def test_an_item_that_fails_alone_becomes_a_failure_with_its_reason(error: Exception, reason: str) -> None:
-    def fetch(ids: Sequence[str], _tries: int, _stop: threading.Event) -> list[str]:
+    def fetch(ids: Sequence[str], _tries: Tries, _stop: threading.Event) -> list[str]:
         if "7" in ids:
             raise error
         return list(ids)
 
-    found = list(in_batches(fetch, ["6", "7", "8"], type_="blogpost", threads=2))
+    found = list(in_batches(fetch, ["6", "7", "8"], check=answers, type_="blogpost", threads=2))
     assert Failure("7", "blogpost", reason, "x") in found
     assert {"6", "8"} == {each for each in found if isinstance(each, str)}
 
@@ -52,42 +57,77 @@ def test_an_item_that_fails_alone_becomes_a_failure_with_its_reason(error: Excep
 def test_a_single_item_is_tried_more_often_than_a_batch() -> None:
     tries_by_size: dict[int, int] = {}
 
-    def fetch(ids: Sequence[str], tries: int, _stop: threading.Event) -> list[str]:
-        tries_by_size[len(ids)] = tries
+    def fetch(ids: Sequence[str], tries: Tries, _stop: threading.Event) -> list[str]:
+        tries_by_size[len(ids)] = tries.heavy
         if len(ids) > 1:
             raise TooHeavyError("x", status=504)
         return list(ids)
 
-    list(in_batches(fetch, ["1", "2"], type_="page", threads=1))
+    list(in_batches(fetch, ["1", "2"], check=answers, type_="page", threads=1))
     assert tries_by_size == {2: 1, 1: 3}
 
 
-def test_failures_in_a_row_are_no_longer_about_items() -> None:
-    def fetch(_ids: Sequence[str], _tries: int, _stop: threading.Event) -> list[str]:
-        raise TooHeavyError("down", status=500)
+@pytest.mark.parametrize("error", [TooHeavyError("x", status=500), ConfluenceUnavailableError("x", status=503)])
+def test_failures_in_a_row_end_it_where_confluence_itself_does_not_answer(error: Exception) -> None:
+    asked = [0]
 
-    found: list[object] = []
-    with pytest.raises(ConfluenceUnavailableError, match="in a row"):
-        found.extend(in_batches(fetch, IDS, type_="page", threads=2))
+    def fetch(_ids: Sequence[str], _tries: Tries, _stop: threading.Event) -> list[str]:
+        asked[0] += 1
+        raise error
+
+    def check() -> None:
+        raise ConfluenceUnavailableError("down", status=503)
+
+    with pytest.raises(ConfluenceUnavailableError, match="down"):
+        list(in_batches(fetch, IDS, check=check, type_="page", threads=2))
+    assert asked[0] <= 30
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TooHeavyError("x", status=500),
+        TooHeavyError("x", status=413),
+        ConfluenceUnavailableError("x", status=503),
+        ConfluenceUnavailableError("x"),
+        AccessDeniedError("x", status=403),
+        ContractError("x", status=200),
+    ],
+)
+def test_any_number_of_bad_items_stops_nothing_while_confluence_answers(error: Exception) -> None:
+    checks = [0]
+
+    def fetch(ids: Sequence[str], _tries: Tries, _stop: threading.Event) -> list[str]:
+        if set(ids) != {IDS[-1]}:
+            raise error
+        return list(ids)
+
+    def check() -> None:
+        checks[0] += 1
+
+    found = list(in_batches(fetch, IDS, check=check, type_="page", threads=2))
+    assert [each for each in found if isinstance(each, str)] == [IDS[-1]]
+    assert len(found) == len(IDS)
+    assert checks[0] <= 10
 
 
 def test_an_error_about_the_account_stops_everything() -> None:
-    def fetch(_ids: Sequence[str], _tries: int, _stop: threading.Event) -> list[str]:
-        raise AccessDeniedError("no", status=403)
+    def fetch(_ids: Sequence[str], _tries: Tries, _stop: threading.Event) -> list[str]:
+        raise AccessDeniedError("no such scope", status=401)
 
     with pytest.raises(AccessDeniedError):
-        list(in_batches(fetch, IDS, type_="page", threads=4))
+        list(in_batches(fetch, IDS, check=answers, type_="page", threads=4))
 
 
 def test_look_ahead_is_bounded() -> None:
     lock, fetched = threading.Lock(), [0]
 
-    def fetch(ids: Sequence[str], _tries: int, _stop: threading.Event) -> list[str]:
+    def fetch(ids: Sequence[str], _tries: Tries, _stop: threading.Event) -> list[str]:
         with lock:
             fetched[0] += len(ids)
         return list(ids)
 
-    found = in_batches(fetch, IDS, type_="page", threads=2, first_batch=10)
+    found = in_batches(fetch, IDS, check=answers, type_="page", threads=2, first_batch=10)
     next(found)
     assert fetched[0] <= 40
     found.close()  # type: ignore[attr-defined]
@@ -96,14 +136,14 @@ def test_look_ahead_is_bounded() -> None:
 def test_closing_the_iterator_wakes_and_ends_its_threads() -> None:
     entered = threading.Event()
 
-    def fetch(ids: Sequence[str], _tries: int, stop: threading.Event) -> list[str]:
+    def fetch(ids: Sequence[str], _tries: Tries, stop: threading.Event) -> list[str]:
         if ids[0] == IDS[0]:
             return list(ids)
         entered.set()
         assert stop.wait(30)
         return []
 
-    found = in_batches(fetch, IDS, type_="page", threads=3, first_batch=5)
+    found = in_batches(fetch, IDS, check=answers, type_="page", threads=3, first_batch=5)
     next(found)
     assert entered.wait(10)
     found.close()  # type: ignore[attr-defined]
@@ -111,13 +151,13 @@ def test_closing_the_iterator_wakes_and_ends_its_threads() -> None:
 
 
 def test_an_interrupt_in_the_consumer_ends_the_threads() -> None:
-    def fetch(ids: Sequence[str], _tries: int, stop: threading.Event) -> list[str]:
+    def fetch(ids: Sequence[str], _tries: Tries, stop: threading.Event) -> list[str]:
         if ids[0] != IDS[0]:
             stop.wait(30)
         return list(ids)
 
     def consume() -> None:
-        for _ in in_batches(fetch, IDS, type_="page", threads=3, first_batch=5):
+        for _ in in_batches(fetch, IDS, check=answers, type_="page", threads=3, first_batch=5):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -126,7 +166,7 @@ def test_an_interrupt_in_the_consumer_ends_the_threads() -> None:
 
 
 def test_nothing_to_fetch_is_nothing_to_do() -> None:
-    assert list(in_batches(lambda *_: [], [], type_="page", threads=4)) == []
+    assert list(in_batches(lambda *_: [], [], check=answers, type_="page", threads=4)) == []
     assert in_parallel(lambda value, _stop: value, [], 4) == []
 
 
