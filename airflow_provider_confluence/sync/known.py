@@ -109,15 +109,15 @@ def doubt_inventory(known: Known, held: Mapping[str, int]) -> set[str]:
     """Compare what is known with what a sink says it holds, and make pending whatever differs.
 
     :param held: the sink's inventory: revision by content id.
-    :returns: the ids that only the sink names; nothing else is known of them.
+    :returns: the ids that differ. No file says so, and of those that only the sink names nothing else is known: a plan must carry them.
     """
-    for content_id, record in known.records.items():
-        if record.revision and held.get(content_id) != record.revision:
-            known.records[content_id] = replace(record, pending=True)
+    doubted = {i for i, record in known.records.items() if record.revision and held.get(i) != record.revision}
+    for content_id in doubted:
+        known.records[content_id] = replace(known.records[content_id], pending=True)
     strangers = held.keys() - known.records.keys()
     for content_id in strangers:
         known.records[content_id] = Record(content_id, "", revision=held[content_id], pending=True)
-    return set(strangers)
+    return doubted | strangers
 
 
 def _doubt_written_by(records: dict[str, Record], revision: int) -> None:

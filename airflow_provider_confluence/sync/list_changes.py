@@ -113,7 +113,7 @@ class _Listing:
         self.notes: list[str] = []
         self.incomplete: set[tuple[str, str]] = set()
         self.unsure = False
-        # Ids that only the sink's inventory names: no file of ours does, so the plan must carry them.
+        # Ids of which the sink's inventory says something else than our files: the plan must carry them.
         self.doubted: set[str] = set()
 
     def plan(self) -> PlanReference:

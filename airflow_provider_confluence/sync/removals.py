@@ -99,7 +99,8 @@ class RemovalFinder:
                 left.add(record.content_id)
             elif not self._incomplete_for(record):
                 missing.append(record)
-        answer = confirm(self._client, missing, current=entries, judge=self._scope.judge)
+        types = self._datasource.content_types
+        answer = confirm(self._client, missing, current=entries, content_types=types, judge=self._scope.judge)
         found: dict[str, Entry] = {}
         for content_id, entry in answer.found.items():
             of = entry.container_id

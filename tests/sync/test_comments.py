@@ -253,7 +253,7 @@ def test_no_run_asks_for_more_vanished_comments_than_it_may(wiki, monkeypatch):
     wiki.run()
     for comment in comments:
         wiki.model.delete_comment(comment)
-    monkeypatch.setattr(vanished, "MOST_COMMENTS", 20)
+    monkeypatch.setattr(vanished, "MOST_SINGLY", 20)
     first = wiki.run()
     assert (first.counts["deleted"], first.clean) == (20, False)
     assert "could not be confirmed" in " ".join(first.notes)

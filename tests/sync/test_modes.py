@@ -184,6 +184,22 @@ def test_verify_removes_what_nobody_knows(wiki):
         assert connection.execute("SELECT count(*) FROM doc WHERE content_id = '424242'").fetchone() == (0,)
 
 
+def test_what_verify_missed_and_could_not_bring_comes_with_the_next_comparison(wiki):
+    for number in range(300):
+        wiki.model.create_page("DOCS", f"Many {number}", "")
+    wiki.run()
+    with database(wiki) as connection:
+        connection.execute("DELETE FROM doc WHERE title = 'Many 299'")
+    connection.close()
+    route = "*/spaces/*/pages" if wiki.sandbox.edition == "cloud" else "*/content/scan"
+    wiki.sandbox.faults.add(RepeatedCursor(route=route, times=None))
+    assert not wiki.run(mode="verify").clean
+    assert wiki.model.find("Many 299") not in wiki.indexed(), "the listing broke off before it"
+    wiki.sandbox.faults.clear()
+    assert wiki.run(mode="reconcile").clean
+    assert wiki.indexed() == wiki.expected()
+
+
 def test_an_unknown_mode_is_refused_with_the_valid_ones(wiki):
     with pytest.raises(ConfigurationError, match="auto, full, reconcile, changes, verify"):
         wiki.run(mode="fast")
