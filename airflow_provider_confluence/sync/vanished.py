@@ -91,6 +91,8 @@ class _Confirmation:
                 self._lose(record, record.content_id in self.unknown)
         self._confirm_strangers([record for record in untyped if record.content_id not in answered])
         self._confirm_nodes([record for type_ in TREE_TYPES for record in missing.pop(type_, [])])
+        contained = (*missing.get("attachment", ()), *missing.get("comment", ()))
+        self._find_holders({record.container_id for record in contained if record.container_id})
         containers = self._containers()
         self._confirm_attachments(self._contained(missing.pop("attachment", []), containers))
         # Those on an archived page are not indexed.
@@ -146,10 +148,12 @@ class _Confirmation:
         return ("current",) if entry.type == "comment" else self.client.shown_statuses
 
     def _find_holders(self, content_ids: set[str]) -> None:
-        """Ask for the pages and blog posts that hold a stranger and were not seen: the listing may have left them out as well."""
+        """Ask for the pages and blog posts that hold something and were not seen: the listing may have left them out as well."""
         seen = {*self._containers(), *self.unknown, *self.result.elsewhere, *_ids(self.result.gone)}
-        for type_ in ("page", "blogpost"):
-            content_ids = content_ids - seen - self._ask_bodies(type_, sorted(content_ids - seen))
+        bodies: tuple[Literal["page", "blogpost"], ...] = ("page", "blogpost")
+        for type_ in bodies:
+            if type_ in self.content_types:
+                content_ids = content_ids - seen - self._ask_bodies(type_, sorted(content_ids - seen))
 
     def _confirm_nodes(self, missing: list[Record]) -> None:
         """Settle folders and their like: one with nothing below it is on no way up, and still there; one that a page names is not gone."""

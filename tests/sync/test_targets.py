@@ -7,7 +7,9 @@ import json
 import pytest
 
 from airflow_provider_confluence.errors import ConfigurationError
+from airflow_provider_confluence.testing.sandbox import ManualClock, Model, Readings, Sandbox
 from airflow_provider_confluence.testing.sandbox.faults import Respond, Tamper
+from tests.sync.conftest import Wiki, fill
 from tests.sync.histories import StopAt, Stopped
 
 
@@ -298,3 +300,19 @@ def test_a_targeted_run_costs_a_handful_of_requests_however_large_the_space(inde
     # Who we are, the spaces, the page, its body. On Cloud its labels, and the names of its people for listing and for extraction; on Data
     # Center, once for each of the two, which edition it is.
     assert len(indexed.sandbox.requests) <= (7 if indexed.sandbox.edition == "cloud" else 6)
+
+
+def test_a_targeted_comment_stays_where_the_listing_does_not_show_its_page_yet(tmp_path):
+    clock = ManualClock()
+    with Sandbox("cloud", Model(clock=clock, readings=Readings(cloud_list_lag_seconds=90.0))) as sandbox:
+        wiki = fill(Wiki(sandbox, tmp_path))
+        wiki.definition["enable_comments"] = True
+        comment = wiki.model.create_comment(wiki.model.find("Guide"), "<p>Well said</p>")
+        wiki.run()
+        wiki.run(content_ids=[comment])
+        assert comment in wiki.documents()
+        wiki.run(mode="reconcile")
+        assert comment in wiki.documents()
+        clock.advance(3600)
+        wiki.run(mode="reconcile")
+        assert wiki.indexed() == wiki.expected()
