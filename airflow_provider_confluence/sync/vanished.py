@@ -47,9 +47,10 @@ def confirm(
     """Ask again for items that a complete listing did not name.
 
     Cost in requests: ⌈pages / 250⌉ + ⌈blog posts / 250⌉ + 1 a container that lost attachments + ⌈comments / 100⌉ (Cloud: 1 or 2 a
-    comment) + 1 a folder or its like; what goes with its container is not asked for. An id of no known type is asked for as all that it
-    may be: on Cloud 1 for an attachment, up to 2 as a comment and 4 as a folder or its like; on Data Center up to 2 as an attachment and 2
-    as a comment. More than 2,000 such containers, comments or ids wait for another run, each kind for itself.
+    comment) + 1 a folder or its like + ⌈containers that nobody named / 250⌉; what goes with a container that is gone is not asked for. An
+    id of no known type is asked for as all that it may be: on Cloud 1 for an attachment, up to 2 as a comment and 4 as a folder or its
+    like; on Data Center up to 2 as an attachment and 2 as a comment. More than 2,000 such containers, comments or ids wait for another
+    run, each kind for itself.
 
     :param current: what was listed, by content id: an attachment or comment whose container is not there goes with it.
     :param content_types: what the datasource takes; an id of no known type is asked for as no other, but for pages and blog posts.
