@@ -100,6 +100,14 @@ class AccessDeniedError(FailNowError):
     """The credential is good, but this account may not do what was asked."""
 
 
+class SinkCredentialsError(FailNowError):
+    """The sink refused the credential."""
+
+
+class SinkAccessError(FailNowError):
+    """The sink knows the credential, but it may not do what was asked; the message names the permission."""
+
+
 class ContractError(FailNowError):
     """An answer was not what Confluence's interface promises (HTML instead of JSON, a redirect, a missing field)."""
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from airflow_provider_confluence.confluence.client import ConnectionSettings
     from airflow_provider_confluence.datasource import Datasource
     from airflow_provider_confluence.sinks.base import Sink
+    from airflow_provider_confluence.sinks.connection import SinkConnection
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -92,8 +93,21 @@ def sink_of(datasource: Datasource, storage: Path | str) -> Sink:
     """
     from airflow_provider_confluence.sinks.registry import make_sink
 
-    folder = index_folder(storage)
-    return make_sink(datasource.sink, datasource.queue_name, storage=folder, allowed_paths=(Path("/"),))
+    return make_sink(
+        datasource.sink,
+        datasource.queue_name,
+        storage=index_folder(storage),
+        allowed_paths=(Path("/"),),
+        connections=_connection,
+    )
+
+
+def _connection(conn_id: str) -> SinkConnection:
+    from airflow_provider_confluence.hooks.sink_connections import (
+        sink_connection,
+    )  # Airflow takes two seconds to import
+
+    return sink_connection(conn_id)
 
 
 # ------------------------------------------------------------------------------------------ definitions

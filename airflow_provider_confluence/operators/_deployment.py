@@ -120,9 +120,16 @@ def storage() -> Storage:
 
 def make_sink(datasource: Datasource) -> Sink:
     """Return the datasource's sink, not opened yet; it may write below the storage folder and ``[confluence] allowed_paths``."""
+    from airflow_provider_confluence.hooks.sink_connections import sink_connection
     from airflow_provider_confluence.sinks.registry import make_sink as make
 
-    return make(datasource.sink, datasource.queue_name, storage=index_folder(), allowed_paths=_allowed_paths())
+    return make(
+        datasource.sink,
+        datasource.queue_name,
+        storage=index_folder(),
+        allowed_paths=_allowed_paths(),
+        connections=sink_connection,
+    )
 
 
 def index_folder() -> Path:

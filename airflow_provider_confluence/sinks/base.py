@@ -73,7 +73,19 @@ class Sink(Protocol):
         :param adopt: take the datasource's documents over from another owner.
         :raises OwnershipError: when the documents of this datasource belong to another deployment or site.
         :raises ConfigurationError: when the destination cannot be used as configured.
+        :raises SinkCredentialsError: when it refuses the credential. :raises SinkAccessError: when that lacks a permission.
         :raises SinkUnavailableError: when it cannot be reached now.
+        """
+
+    def check(self) -> None:
+        """Return where the destination can be used as configured, without writing a document; works before ``open`` and after it.
+
+        It is for people (``airflow-confluence check``, a first run): each error says what is wrong, where, and what to do.
+
+        :raises SinkUnavailableError: where nobody answers: the host is unknown, refuses connections, fails in TLS, is overloaded.
+        :raises SinkCredentialsError: where the credential is refused.
+        :raises SinkAccessError: where the credential is good and lacks a permission, which is named.
+        :raises ConfigurationError: where the index, table, queue or folder is missing or of a wrong kind, or something else answers.
         """
 
     def write(self, items: Sequence[Document | Tombstone]) -> list[Answer]:

@@ -25,6 +25,7 @@ from airflow_provider_confluence.sinks import _local_file as local_file
 from airflow_provider_confluence.sinks._search_text import search_text
 from airflow_provider_confluence.sinks._segmentation import readable, searchable
 from airflow_provider_confluence.sinks.base import Answer, Capabilities, InventoryItem, Owner
+from airflow_provider_confluence.sinks.connection import Connections, no_connections
 from airflow_provider_confluence.sinks.local_search import Hit, LocalIndex, Results
 
 __all__ = ["Hit", "LocalIndex", "LocalSink", "Results", "index_path"]
@@ -102,6 +103,14 @@ class LocalSink:
             connection.close()
             raise
         self._connection, self._owner = connection, owner
+
+    def check(self) -> None:
+        """Say whether the file can be written, or made; see :meth:`~airflow_provider_confluence.sinks.base.Sink.check`."""
+        local_file.refuse_network_file_system(self.path)
+        local_file.create(self.path)
+        connection = local_file.connect(self.path, read_only=False, busy_timeout_seconds=self._busy_timeout_seconds)
+        with closing(connection), local_file.sqlite_errors(self.path), _transaction(connection):
+            connection.execute("UPDATE owner SET site = site WHERE 0")
 
     def write(self, items: Sequence[Document | Tombstone]) -> list[Answer]:
         """Write a batch in one transaction: all of it or, on an error, nothing.
@@ -186,7 +195,12 @@ class LocalSink:
 
 
 def from_settings(
-    settings: Mapping[str, Any], destination: str, *, storage: Path, allowed_paths: Sequence[Path] = ()
+    settings: Mapping[str, Any],
+    destination: str,
+    *,
+    storage: Path,
+    allowed_paths: Sequence[Path] = (),
+    connections: Connections = no_connections,  # noqa: ARG001 - a file needs none
 ) -> LocalSink:
     """Return the sink for ``{"type": "local", "path": …, "max_document_bytes": …}``; both keys may be left out.
 

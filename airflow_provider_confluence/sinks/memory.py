@@ -45,6 +45,9 @@ class MemorySink:
             self.destination.owners[owner.datasource_id] = owner
         self._owner = owner
 
+    def check(self) -> None:
+        """Return: a dictionary is always there."""
+
     def write(self, items: Sequence[Document | Tombstone]) -> list[Answer]:
         """Keep of each id what has the highest revision, and of one revision the tombstone."""
         owner = self._opened()

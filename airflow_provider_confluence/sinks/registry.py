@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from airflow_provider_confluence.errors import ConfigurationError
 from airflow_provider_confluence.sinks.base import Sink
+from airflow_provider_confluence.sinks.connection import Connections, no_connections
 
 ENTRY_POINT_GROUP = "airflow_provider_confluence.sinks"
 """Installed packages add sinks here: ``name = "module:factory"``. A setting can only name what somebody installed."""
@@ -30,17 +31,18 @@ def make_sink(
     *,
     storage: Path,
     allowed_paths: Sequence[Path] = (),
-    client: object | None = None,
+    connections: Connections = no_connections,
 ) -> Sink:
     """Return the sink that the settings ask for, not opened yet.
 
-    The factory is called as ``factory(settings, destination, storage=…, allowed_paths=…)``, and with ``client=…`` where one is given.
+    The factory is called as ``factory(settings, destination, storage=…, allowed_paths=…, connections=…)``. It looks nothing up and
+    connects to nothing; that waits until the sink is opened or checked.
 
     :param settings: the datasource's ``sink`` object; ``type`` chooses.
     :param destination: ``queue.name``: the index, alias, queue, table or file inside the sink.
     :param storage: the folder where sinks that keep files have them unless told otherwise.
     :param allowed_paths: further folders that settings may name.
-    :param client: a ready client, for sinks that are servers.
+    :param connections: looks up the connection that ``conn_id`` names, for sinks that are servers.
     :raises ConfigurationError: for an unknown type and for settings that the sink does not take.
     """
     chosen = settings.get("type")
@@ -53,5 +55,6 @@ def make_sink(
         if not isinstance(chosen, str) or chosen not in installed:
             raise ConfigurationError(f"sink.type: {chosen!r} is not one of {', '.join(sink_types())}")
         factory = installed[chosen].load()
-    given = {} if client is None else {"client": client}
-    return cast(Sink, factory(settings, destination, storage=storage, allowed_paths=allowed_paths, **given))
+    return cast(
+        Sink, factory(settings, destination, storage=storage, allowed_paths=allowed_paths, connections=connections)
+    )

@@ -134,6 +134,18 @@ class SinkConformance:
     def test_it_is_a_sink(self, sink: Sink) -> None:
         assert isinstance(sink, Sink)
 
+    def test_a_good_destination_passes_the_check_before_it_is_opened_and_after(self, make_sink: MakeSink) -> None:
+        sink = make_sink()
+        try:
+            sink.check()
+            sink.open(OWNER)
+            sink.write([make_document(1, 1)])
+            sink.check()
+            if sink.capabilities.inventory:
+                assert self.held(sink) == {"1": 1}
+        finally:
+            sink.close()
+
     def test_every_item_is_answered_in_order(self, sink: Sink) -> None:
         items: list[Document | Tombstone] = [make_document(3, 1), make_tombstone(1, 1), make_document(2, 1)]
 
