@@ -12,7 +12,7 @@ from airflow_provider_confluence.errors import UpgradeNeededError
 from airflow_provider_confluence.sync.manifest import digest
 
 # Raised by one whenever the same body would give another document: every item is then made anew, and workers that are older stop.
-CONVERTER = 3
+CONVERTER = 4
 
 
 def recipe_of(datasource: Datasource, extractor: ExtractorSettings | None = None) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import TypeGuard
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, TypeGuard
 from urllib.parse import quote, quote_plus, urljoin
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient, Fetched
@@ -15,6 +15,10 @@ from airflow_provider_confluence.sync.includes import Includes, Titles
 from airflow_provider_confluence.sync.smart_links import read_link
 
 _NOT_IN_A_PATH = frozenset("/\\%;")
+_LINKED: Final = ("page", "blogpost")
+_SHOWN = ("current", "archived")
+# What a page of links may cost: four requests.
+_MOST_TARGETS = 1_000
 
 
 class References:
@@ -33,6 +37,7 @@ class References:
         self._includes = Includes(client, titles, self.read)
         self._names: dict[str, str | None] = {}
         self._files: dict[str, Mapping[str, str]] = {}
+        self._targets: dict[str, Entry | None] = {}
 
     def read(self, fetched: Fetched) -> model.Content:
         """Return the content of a body; nothing is looked up yet."""
@@ -41,15 +46,17 @@ class References:
         return storage_format.read(fetched.body, self._macros)
 
     def look_up(self, contents: Sequence[tuple[Fetched, model.Content, Mapping[str, str]]]) -> None:
-        """Look up, at once, the pages that these bodies show, the people whom they mention and those who wrote them.
+        """Look up, at once, the pages that these bodies show, those that they link by id alone, the people whom they mention and those who
+        wrote them.
 
-        Cost in requests: ⌈unknown pages / 50⌉ at each of three levels, ⌈unknown people / 250⌉, and 1 for a body in ADF that names a file
-        of its own page by nothing but an id.
+        Cost in requests: ⌈unknown pages / 50⌉ at each of three levels, ⌈unknown links by id / 250⌉ (Data Center 100) and as many again
+        where some are blog posts, ⌈unknown people / 250⌉, and 1 for a body in ADF that names a file of its own page by nothing but an id.
 
         :param contents: each body with the space that it is in (``id``, ``key``).
         """
         shown = self._includes.look_up([(space["id"], space["key"], content) for _, content, space in contents])
         wanted: set[str] = set()
+        linked: dict[str, None] = {}
         for fetched, content in (*((f, c) for f, c, _ in contents), *((i.fetched, i.content) for i in shown)):
             if any(
                 _is_nameless(r) and _container_id(r, fetched.entry) == fetched.entry.content_id
@@ -57,6 +64,7 @@ class References:
             ):
                 self._files[fetched.entry.content_id] = self._client.file_names(fetched.entry)
             wanted.update(r.id for r in content.references if isinstance(r, model.UserReference))
+            linked.update(dict.fromkeys(self._linked_by_id(content, fetched.entry)))
             for person in (fetched.entry.creator, fetched.entry.last_editor):
                 if person is not None and person.name is not None:
                     self._names.setdefault(person.id, person.name)
@@ -66,6 +74,27 @@ class References:
         if unknown:
             found = self._client.people(unknown)
             self._names.update({i: found.get(i) for i in unknown})
+        self._look_up_linked([content_id for content_id in linked if content_id not in self._targets][:_MOST_TARGETS])
+
+    def _linked_by_id(self, content: model.Content, entry: Entry) -> Iterator[str]:
+        """Yield the ids of what a body links without saying its title."""
+        for reference in content.references:
+            if isinstance(reference, model.ContentReference):
+                content_id: str | None = reference.content_id
+            elif isinstance(reference, model.UrlReference):
+                title, content_id = read_link(absolute(reference.url, entry, self._client.site), self._client.site)
+                content_id = None if title else content_id
+            else:
+                continue
+            if content_id is not None and content_id.isascii() and content_id.isdigit() and int(content_id) < 2**63:
+                yield content_id
+
+    def _look_up_linked(self, content_ids: Sequence[str]) -> None:
+        self._targets.update(dict.fromkeys(content_ids))
+        for type_ in _LINKED:
+            unknown = [content_id for content_id in content_ids if self._targets[content_id] is None]
+            if unknown:
+                self._targets.update(self._client.look_up(type_, unknown))
 
     def names_for(self, entry: Entry, known: Mapping[str, str]) -> dict[str, str]:
         """Return the names of an item's people: those that the plan knew, and those that an edit since then brought in."""
@@ -78,7 +107,9 @@ class References:
 
     def text(self, fetched: Fetched, content: model.Content, space: Mapping[str, str]) -> Text:
         """Return the text of a body with everything resolved."""
-        resolve = _Resolver(self._client.site, fetched.entry, space, self._names, self._files, self._includes)
+        resolve = _Resolver(
+            self._client.site, fetched.entry, space, self._names, self._files, self._targets, self._includes
+        )
         return Text(
             content=markdown.write(content, resolve),
             summary=summary(content, resolve=resolve),
@@ -94,7 +125,8 @@ class _Resolver:
     """Answers for the references of one item.
 
     ``/display/<space key>/<title>`` and ``/pages/viewpage.action?pageId=<id>`` are addresses that both editions redirect to the page, also
-    after it was renamed or moved; so a link costs no request.
+    after it was renamed or moved; so a link by title costs no request. What is linked by id alone has its title from a look-up, and only
+    where it is in the same space: who may read this item need not be allowed to know what is in another one.
     """
 
     def __init__(
@@ -104,6 +136,7 @@ class _Resolver:
         space: Mapping[str, str],
         names: Mapping[str, str | None],
         files: Mapping[str, Mapping[str, str]],
+        targets: Mapping[str, Entry | None],
         includes: Includes,
         above: frozenset[str] = frozenset(),
     ) -> None:
@@ -112,6 +145,7 @@ class _Resolver:
         self._space = space
         self._names = names
         self._files = files
+        self._targets = targets
         self._includes = includes
         # The pages on the way from the document to this body: none of them is shown within itself.
         self._way = above | {entry.content_id}
@@ -127,6 +161,8 @@ class _Resolver:
             day = quote(reference.posting_day)
             return model.Resolved(url=f"{self._space_url(reference.space_key)}/{day}/{quote_plus(reference.title)}")
         if isinstance(reference, model.ContentReference):
+            if (target := self._linked(reference.content_id)) is not None:
+                return model.Resolved(target.title, target.url, target.content_id)
             url = f"{self._site}/pages/viewpage.action?pageId={quote(reference.content_id, safe='')}"
             return model.Resolved(url=url, content_id=reference.content_id)
         if isinstance(reference, model.SpaceReference):
@@ -134,8 +170,11 @@ class _Resolver:
         if isinstance(reference, model.AttachmentReference):
             return self._attachment(reference)
         if isinstance(reference, model.UrlReference):
-            url = self._absolute(reference.url)
+            url = absolute(reference.url, self._entry, self._site)
             title, content_id = read_link(url, self._site)
+            if content_id is not None and not title and (target := self._linked(content_id)) is not None:
+                # (What an address says behind its path, such as a place within the page, leads there only as it stands.)
+                return model.Resolved(target.title, url if "#" in url else target.url, content_id)
             return model.Resolved(title, url, content_id)
         if isinstance(reference, model.AnchorReference):
             return model.Resolved(url=f"{self._entry.url}#{quote(reference.anchor, safe='')}")
@@ -146,7 +185,9 @@ class _Resolver:
         if found is None or found.fetched.entry.content_id in self._way:
             return None
         entry = found.fetched.entry
-        inside = _Resolver(self._site, entry, self._space, self._names, self._files, self._includes, self._way)
+        inside = _Resolver(
+            self._site, entry, self._space, self._names, self._files, self._targets, self._includes, self._way
+        )
         return model.Resolved(entry.title, entry.url, entry.content_id, found.content, inside)
 
     def _attachment(self, reference: model.AttachmentReference) -> model.Resolved | None:
@@ -171,11 +212,20 @@ class _Resolver:
     def _space_url(self, key: str | None) -> str:
         return f"{self._site}/display/{quote(key or self._space['key'], safe='~')}"
 
-    def _absolute(self, url: str) -> str:
-        try:
-            return urljoin(self._entry.url or f"{self._site}/", url)
-        except ValueError:  # an author may type anything into a link
-            return url
+    def _linked(self, content_id: str) -> Entry | None:
+        """Return what is linked by id, where its title may stand here."""
+        target = self._targets.get(content_id)
+        if target is None or target.space_id != self._space["id"] or target.status not in _SHOWN:
+            return None
+        return target if target.title and target.url else None
+
+
+def absolute(url: str, entry: Entry, site: str) -> str:
+    """Return an address as the item in which it stands means it. Never raises."""
+    try:
+        return urljoin(entry.url or f"{site}/", url)
+    except ValueError:  # an author may type anything into a link
+        return url
 
 
 def _is_nameless(reference: model.Reference) -> TypeGuard[model.AttachmentReference]:

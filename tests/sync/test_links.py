@@ -21,6 +21,14 @@ SITE = "https://acme.example.com/wiki"
         (f"{SITE}/display/OPS/Tide+tables", ("Tide tables", None)),
         (f"{SITE}/pages/viewpage.action?pageId=4711", (None, "4711")),
         (f"{SITE}/pages/viewpage.action?pageId=x", (None, None)),
+        # Published pairs of tiny link and id; the third is this very scheme at its upper end.
+        (f"{SITE}/x/LIQHD", (None, "201819180")),
+        (f"{SITE}/x/_AozKw", (None, "724765432")),
+        (f"{SITE}/x/AQAAAAAAAAA", (None, "1")),
+        (f"{SITE}/x/__________8", (None, None)),
+        (f"{SITE}/x/A", (None, None)),
+        (f"{SITE}/x/much-too-long", (None, None)),
+        (f"{SITE}/l/cp/Ab12Cd34", (None, None)),
         ("https://acme.example.com/browse/PORT-9", ("PORT-9", None)),
         ("https://jira.example.org/browse/PORT-9", ("PORT-9", None)),
         ("https://other.example.com/wiki/spaces/OPS/pages/4711/Tide+tables", (None, None)),
@@ -58,3 +66,70 @@ def test_links_of_a_body_lead_to_real_addresses_and_bear_titles(sandbox, tmp_pat
         "unknown user",
         f"[Tide tables]({site}/spaces/OPS/pages/99/Tide+tables)",
     ]
+
+
+def linked(wiki, body):
+    """The lines of a page with that body, one for each of its paragraphs."""
+    page = wiki.model.create_page("DOCS", "Linking", body)
+    assert wiki.run().clean
+    return page, wiki.documents()[page].content.strip().split("\n\n")
+
+
+def test_links_by_id_alone_bear_the_title_and_address_of_what_they_lead_to(sandbox, tmp_path):
+    wiki = Wiki(sandbox, tmp_path)
+    wiki.model.create_space("DOCS")
+    site = sandbox.endpoint.rstrip("/")
+    tables = wiki.model.create_page("DOCS", "Tide tables", "<p>x</p>")
+    regatta = wiki.model.create_blogpost("DOCS", "Regatta", "<p>x</p>")
+    tiny, tiny_post = (site + wiki.model.item(each).tiny_path for each in (tables, regatta))
+    page, lines = linked(
+        wiki,
+        f'<p><a href="{tiny}">{tiny}</a></p><p><a href="{tiny_post}">the race</a></p>'
+        f'<p><ac:link><ri:content-entity ri:content-id="{tables}" /></ac:link></p>'
+        f'<p><a href="{site}/pages/viewpage.action?pageId={regatta}#fleet" /></p>',
+    )
+    urls = {i: d.url for i, d in wiki.documents().items()}
+    assert lines == [
+        f"[Tide tables]({urls[tables]})",
+        f"[the race]({urls[regatta]})",
+        f"[Tide tables]({urls[tables]})",
+        f"[Regatta]({site}/pages/viewpage.action?pageId={regatta}#fleet)",
+    ]
+    assert [link.content_id for link in wiki.documents()[page].links] == [tables, regatta, regatta]
+
+
+def test_links_by_id_do_not_tell_titles_of_other_spaces_or_of_the_trash(sandbox, tmp_path):
+    wiki = Wiki(sandbox, tmp_path)
+    wiki.model.create_space("DOCS")
+    wiki.model.create_space("OPS")
+    site = sandbox.endpoint.rstrip("/")
+    elsewhere = wiki.model.create_page("OPS", "Layoffs in May", "<p>x</p>")
+    trashed = wiki.model.create_page("DOCS", "Forgotten plan", "<p>x</p>")
+    wiki.model.trash(trashed)
+    tiny = site + wiki.model.item(elsewhere).tiny_path
+    _, lines = linked(
+        wiki,
+        f'<p><a href="{tiny}">{tiny}</a></p><p><ac:link><ri:content-entity ri:content-id="{trashed}" /></ac:link></p>'
+        f'<p><a href="{site}/x/zzzzzzzzzzz">{site}/x/zzzzzzzzzzz</a></p>',
+    )
+    assert lines == [
+        f"<{tiny}>",
+        f"[unknown content]({site}/pages/viewpage.action?pageId={trashed})",
+        f"<{site}/x/zzzzzzzzzzz>",
+    ]
+
+
+def test_links_by_id_are_looked_up_in_bulk_and_once(sandbox, tmp_path):
+    wiki = Wiki(sandbox, tmp_path)
+    wiki.model.create_space("DOCS")
+    site = sandbox.endpoint.rstrip("/")
+    targets = [wiki.model.create_page("DOCS", f"Target {number}", "<p>x</p>") for number in range(30)]
+    body = "".join(f'<p><a href="{site}{wiki.model.item(each).tiny_path}" /></p>' for each in targets)
+    asked = {}
+    for name, text in (("plain", "<p>x</p>"), ("linking", body)):
+        for each in targets[:2]:
+            wiki.model.edit(each, body=text)
+        sandbox.requests.clear()
+        wiki.run(mode="full")
+        asked[name] = len(sandbox.requests)
+    assert asked["linking"] == asked["plain"] + 1

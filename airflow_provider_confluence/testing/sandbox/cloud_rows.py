@@ -83,7 +83,7 @@ class CloudRows:
             "_links": {
                 "webui": self._webui(item),
                 "editui": f"/pages/resumedraft.action?draftId={item.id}",
-                "tinyui": f"/x/{item.id:x}",
+                "tinyui": item.tiny_path,
             },
         }
         return row | {"body": self._body(item, body)}

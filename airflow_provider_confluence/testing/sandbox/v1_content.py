@@ -155,6 +155,7 @@ class ContentWriter:
         else:
             links["webui"] = f"/pages/viewpage.action?pageId={item.id}"
             links["edit"] = f"/pages/resumedraft.action?draftId={item.id}"
+            links["tinyui"] = item.tiny_path
         return links
 
     def download_path(self, item: Item) -> str:
