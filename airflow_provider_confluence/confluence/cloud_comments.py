@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Protocol
 
-from airflow_provider_confluence.confluence.batches import ALL_TRIES, Tries, in_batches, in_parallel
+from airflow_provider_confluence.confluence.batches import ALL_TRIES, TRIES_FOR_ONE, Tries, in_batches, in_parallel
 from airflow_provider_confluence.confluence.client import Fetched, Listing, NewestFirst
 from airflow_provider_confluence.confluence.cql import in_list
 from airflow_provider_confluence.confluence.identity import read_identity
@@ -39,7 +39,13 @@ from airflow_provider_confluence.confluence.transport import (
 )
 from airflow_provider_confluence.confluence.v1_rows import COMMENTED, comment
 from airflow_provider_confluence.documents import Entry, Failure, Person
-from airflow_provider_confluence.errors import ConfluenceProviderError, ContractError, CredentialsError
+from airflow_provider_confluence.errors import (
+    AccessDeniedError,
+    ConfluenceProviderError,
+    ConfluenceUnavailableError,
+    ContractError,
+    CredentialsError,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -177,12 +183,10 @@ class CloudComments:
         def ask(fetched: Fetched, stop: threading.Event) -> Fetched:
             path = f"{PATHS[location]}/{quoted_part(fetched.entry.content_id)}/versions"
             try:
-                rows = rows_of(self._get(path, {"sort": "modified-date", "limit": 1}, cancelled=stop))
-            except (
-                TooHeavyError,
-                ContractError,
-            ):  # absent, or too much for Confluence: the text is worth more than who wrote it first
-                return fetched
+                versions = self._get(path, {"sort": "modified-date", "limit": 1}, tries=TRIES_FOR_ONE, cancelled=stop)
+                rows = rows_of(versions)
+            except (ConfluenceUnavailableError, ContractError, AccessDeniedError):
+                return fetched  # the text is worth more than who wrote it first
             if not rows or rows[0].get("number") != 1:
                 return fetched
             made = replace(fetched.entry, created=instant(rows[0].get("createdAt")), creator=_person(rows[0]))

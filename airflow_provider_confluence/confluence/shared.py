@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from airflow_provider_confluence.confluence.batches import Tries, in_batches, in_parallel
+from airflow_provider_confluence.confluence.batches import Tries, in_batches
 from airflow_provider_confluence.confluence.client import Edition, Fetched, Identity
 from airflow_provider_confluence.confluence.downloads import Downloads
 from airflow_provider_confluence.confluence.identity import read_identity
@@ -107,7 +107,7 @@ class ClientOverTransport:
     def _labels_by_item(
         self, content_ids: Sequence[str], ask: Callable[[str, threading.Event], tuple[str, ...]]
     ) -> dict[str, tuple[str, ...]]:
-        """Ask for the labels of each item, in parallel; an item that is absent has no answer."""
+        """Ask for the labels of each item, in parallel; an item that is absent, or for which Confluence fails, has no answer."""
 
         def labels(content_id: str, stop: threading.Event) -> tuple[str, tuple[str, ...] | None]:
             try:
@@ -115,7 +115,8 @@ class ClientOverTransport:
             except AbsentError:
                 return content_id, None
 
-        found = in_parallel(labels, distinct(content_ids), self._transport.gate.max_in_flight, self._transport.cut)
+        answers = self.in_parallel(labels, distinct(content_ids), type_="labels")
+        found = (answer for answer in answers if not isinstance(answer, Failure))
         return {content_id: some for content_id, some in found if some is not None}
 
     def _bodies_in_batches(

@@ -20,7 +20,8 @@ def sink_connection(conn_id: str) -> SinkConnection:
         extra = found.extra_dejson
     except (AirflowException, ValueError) as error:  # Airflow passes over what it cannot read, and finds nothing
         raise ConfigurationError(
-            f"there is no connection {conn_id} that can be read: make it in Airflow, or set AIRFLOW_CONN_{conn_id.upper()} to its URI or JSON"
+            f"there is no connection {conn_id} that can be read: make it in Airflow, or set AIRFLOW_CONN_{conn_id.upper()} "
+            "to its URI or JSON"
         ) from error
     return SinkConnection(
         conn_id=conn_id,

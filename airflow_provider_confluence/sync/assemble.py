@@ -65,7 +65,7 @@ def assemble(
         parent_id=entry.parent_id,
         ancestors=tuple(Ancestor(**step) for step in surroundings["ancestors"]),
         container=Ancestor(**container) if container else None,
-        labels=tuple(surroundings["labels"]),
+        labels=tuple(surroundings["labels"] or ()),
         created=entry.created,
         updated=entry.updated,
         creator=named(entry.creator, people),

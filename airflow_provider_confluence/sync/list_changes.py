@@ -14,7 +14,7 @@ from typing import Any
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient, Identity
 from airflow_provider_confluence.datasource import Datasource, parse_duration
-from airflow_provider_confluence.documents import instant, rfc3339
+from airflow_provider_confluence.documents import Entry, instant, rfc3339
 from airflow_provider_confluence.errors import ConfigurationError, OwnershipError, RetryLaterError
 from airflow_provider_confluence.sinks.base import Owner
 from airflow_provider_confluence.sync.arrivals import notes_for, tell_others
@@ -22,11 +22,11 @@ from airflow_provider_confluence.sync.context import Event, RunContext
 from airflow_provider_confluence.sync.includes import titles_now
 from airflow_provider_confluence.sync.journal import Head, Journal, Plan, PlanItem
 from airflow_provider_confluence.sync.known import Known, doubt_inventory, load_known
+from airflow_provider_confluence.sync.labels import without_labels
 from airflow_provider_confluence.sync.newest_first import OVERLAP_MINUTES, DoubtError, list_newest
 from airflow_provider_confluence.sync.recipe import CONVERTER, check_converter, outdated_types, recipe_of, target_of
 from airflow_provider_confluence.sync.removals import RemovalFinder
 from airflow_provider_confluence.sync.scope import Judged, Scope, Spaces, check_roots, find_spaces
-from airflow_provider_confluence.sync.surroundings import fill_labels
 from airflow_provider_confluence.sync.targets import concerned, look_up_targets, read_content_ids
 from airflow_provider_confluence.sync.upserts import find_upserts, surrounded
 from airflow_provider_confluence.sync.vanished import Guarded
@@ -151,7 +151,7 @@ class _Listing:
             self._ask_the_sink(known, head)
         self.found_spaces = self._find_spaces(known, head)
         self.spaces = self.found_spaces.within
-        self.scope = Scope(self.client, self.datasource, self.spaces)
+        self.scope = Scope(self.client, self.datasource, self.spaces, known.records)
         check_roots(self.client, self.datasource, self.spaces)
         judged = self._list(known, head)
         judged.within.update(self.scope.tree_above(judged.within))
@@ -165,13 +165,12 @@ class _Listing:
             # What holds a target was looked up as well, to be judged and to surround it; it is none itself.
             for content_id in entries.keys() - self.targets:
                 del entries[content_id]
+        entries = self._labelled(entries)
         account = identity.account_id
         # What such a run did not see may have changed before its time: the next look goes down to where the last whole one began.
         partial = bool(self.incomplete or self.unsure or self.targets)
         if head is not None and head.account != account and (partial or guarded.withheld):
             account = head.account  # until consent is given, or nothing asks for it, the new account stays another one
-        for content_id, labels in fill_labels(self.client, entries.values()).items():
-            entries[content_id] = replace(entries[content_id], labels=labels)
         # They know of what is out of scope as well: it is part of the way up to what is in it.
         surroundings = self.scope.surroundings
         self.scope.seen.update(entries)
@@ -410,7 +409,7 @@ class _Listing:
             except DoubtError as doubt:
                 self.notes.append(f"the listing by last change cannot be trusted ({doubt}), so everything was listed")
             self.mode = "reconcile"  # only there is anything removed
-            self.scope = Scope(self.client, self.datasource, self.spaces)
+            self.scope = Scope(self.client, self.datasource, self.spaces, known.records)
         if self.targets:
             targeted = look_up_targets(
                 self.client, self.datasource, self.scope, self.spaces, known.records, sorted(self.targets)
@@ -436,6 +435,16 @@ class _Listing:
                 f"Confluence does not tell whether {len(open_)} items are in scope; they are left as they are, and asked for again"
             )
         return judged
+
+    def _labelled(self, entries: Mapping[str, Entry]) -> dict[str, Entry]:
+        """Return the items with their labels. Without them an item is written all the same, and made anew when they are known."""
+        filled = self.scope.labels.fill(entries)
+        if missing := without_labels(filled):
+            self.unsure = True
+            self.notes.append(
+                f"the labels of {missing} items could not be had, because Confluence's search did not tell them; they are asked for again"
+            )
+        return filled
 
     def _before(self, known: Known, head: Head | None) -> list[Datasource]:
         """Return the datasource as it was since everything was last seen: by each commit, and by each run that died."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient
 from airflow_provider_confluence.datasource import Datasource
 from airflow_provider_confluence.documents import CONTAINED_TYPES, TREE_TYPES, Entry, Space
 from airflow_provider_confluence.errors import ConfigurationError, SpaceNotFoundError
-from airflow_provider_confluence.sync.surroundings import Surroundings, fill_labels
+from airflow_provider_confluence.sync.labels import Labels
+from airflow_provider_confluence.sync.manifest import Record
+from airflow_provider_confluence.sync.surroundings import Surroundings
 
 _NOTHING = "Nothing was deleted"
 
@@ -109,10 +111,18 @@ class Scope:
     ``seen`` holds every item that was judged, in scope or not, and ``surroundings`` what is around them.
 
     :param spaces: the spaces in scope, by id.
+    :param known: what is recorded of items: whose labels are asked for first.
     """
 
-    def __init__(self, client: ConfluenceClient, datasource: Datasource, spaces: Mapping[str, Space]) -> None:
+    def __init__(
+        self,
+        client: ConfluenceClient,
+        datasource: Datasource,
+        spaces: Mapping[str, Space],
+        known: Mapping[str, Record],
+    ) -> None:
         self.seen: dict[str, Entry] = {}
+        self.labels = Labels(client, known)
         self.surroundings = Surroundings(client, self.seen, spaces)
         self._client = client
         self._datasource = datasource
@@ -121,13 +131,15 @@ class Scope:
     def judge(self, entries: Mapping[str, Entry]) -> Judged:
         """Return which of the current items belong to the datasource, with their labels where those decide.
 
-        Cost in requests: 1 an item whose labels the listing could not tell, where labels decide; where the tree does, what is above the
-        items and was not seen is looked up. Attachments and comments follow their container, where that is among the entries.
+        Cost in requests: where labels decide, 1 an item whose labels the listing could not tell, within a bound
+        (:class:`~airflow_provider_confluence.sync.labels.Labels`); where the tree does, what is above the items and was not seen is
+        looked up. Attachments and comments follow their container, where that is among the entries.
         """
         judged = Judged()
         self.seen.update(entries)
         by_label = self._datasource.include_labels or self._datasource.exclude_labels
-        labels = fill_labels(self._client, entries.values()) if by_label else {}
+        if by_label:
+            entries = self.labels.fill(entries)
         if self._datasource.root_pages:
             self.surroundings.look_up_parents()
         contained = []
@@ -135,10 +147,9 @@ class Scope:
             if entry.type in CONTAINED_TYPES:
                 contained.append(entry)
                 continue
-            known = replace(entry, labels=labels[content_id]) if content_id in labels else entry
-            admitted = self.would_admit(self._datasource, known)
+            admitted = self.would_admit(self._datasource, entry)
             group = judged.unknown if admitted is None else judged.within if admitted else judged.outside
-            group[content_id] = known
+            group[content_id] = entry
         for entry in contained:
             groups = (group for group in (judged.outside, judged.unknown) if entry.container_id in group)
             next(groups, judged.within)[entry.content_id] = entry

@@ -7,7 +7,7 @@ anew although the item has no new version. :func:`context_hash` is how that is s
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient
 from airflow_provider_confluence.documents import TREE_TYPES, Entry, Person, Space
@@ -15,6 +15,7 @@ from airflow_provider_confluence.sync.manifest import digest
 
 # Confluence's own limit on nesting is far below; a loop in what it answers must not become one here.
 _DEEPEST = 100
+_LABELLED = ("page", "blogpost", "comment")
 
 
 class Surroundings:
@@ -70,9 +71,10 @@ class Surroundings:
     def of(self, entry: Entry) -> dict[str, Any]:
         """Return an item's surroundings as plain JSON: ``space, ancestors, container, labels, people``.
 
-        A comment has its container's labels.
+        A comment has its container's labels. They are ``None`` where Confluence did not tell them.
         """
         container = self._entries.get(entry.container_id) if entry.container_id else None
+        labels = (container if container and entry.type == "comment" else entry).labels
         space = self._spaces[entry.space_id]
         return {
             "space": {"id": space.id, "key": space.key, "name": space.name},
@@ -80,7 +82,7 @@ class Surroundings:
             "container": {"id": container.content_id, "title": container.title, "url": container.url}
             if container
             else None,
-            "labels": sorted((container if container and entry.type == "comment" else entry).labels or ()),
+            "labels": None if labels is None and entry.type in _LABELLED else sorted(labels or ()),
             "people": {
                 p.id: self._names[p.id] for p in (entry.creator, entry.last_editor) if p and p.id in self._names
             },
@@ -134,7 +136,12 @@ def named(person: Person | None, people: Mapping[str, str]) -> Person | None:
 
 
 def context_hash(entry: Entry, surroundings: Mapping[str, Any]) -> str:
-    """Return digits that change when anything in the document but its body changes; version and time of the edit are left out."""
+    """Return digits that change when anything in the document but its body changes; version and time of the edit are left out.
+
+    Empty where the labels are not known: such a document is made anew as soon as they are.
+    """
+    if surroundings["labels"] is None:
+        return ""
     people = cast(Mapping[str, str], surroundings["people"])
 
     def who(person: Person | None) -> list[str | None] | None:
@@ -161,15 +168,3 @@ def context_hash(entry: Entry, surroundings: Mapping[str, Any]) -> str:
             *(surroundings[name] for name in ("space", "ancestors", "container", "labels")),
         ]
     )
-
-
-def fill_labels(client: ConfluenceClient, entries: Iterable[Entry]) -> dict[str, tuple[str, ...]]:
-    """Return the labels of entries whose listing could not tell them. Up to 1 request an entry."""
-    unknown: dict[str, list[str]] = {}
-    for entry in entries:
-        if entry.labels is None and entry.type in ("page", "blogpost"):
-            unknown.setdefault(entry.type, []).append(entry.content_id)
-    found: dict[str, tuple[str, ...]] = {}
-    for type_, ids in unknown.items():
-        found.update(client.labels_of(cast(Literal["page", "blogpost"], type_), ids))
-    return found

@@ -89,7 +89,7 @@ def _why(entry: Entry, context: str, known: Known, *, again: bool, is_outdated: 
         return "pending"
     if record.space_id != entry.space_id:
         return "moved"
-    if record.context != context:
+    if context and record.context != context:
         return "context"
     if again:
         return "full"

@@ -359,6 +359,18 @@ def test_a_comment_that_failed_is_tried_again_by_a_quick_run(quick):
     assert quick.indexed() == quick.expected()
 
 
+@pytest.mark.parametrize("status", [404, 403, 500, 503])
+def test_a_comment_whose_first_author_cannot_be_had_still_comes_with_its_text(start, status):
+    wiki = start()
+    if wiki.sandbox.edition == "datacenter":
+        pytest.skip("Data Center names the author with the comment")
+    wiki.run()
+    wiki.model.edit_comment(wiki.ids["footer"], "<p>Put better</p>")
+    wiki.sandbox.faults.add(Respond(status, route="*/versions", times=None))
+    assert wiki.run().clean
+    assert wiki.documents()[wiki.ids["footer"]].content == "Put better\n"
+
+
 # ---------------------------------------------------------------- what it costs
 def test_a_quiet_quick_run_costs_two_more_requests_on_cloud_and_one_on_data_center(quick):
     for number in range(300):
