@@ -26,6 +26,7 @@ LIST_SETTINGS = ("space", "exclude_spaces", "include_labels", "exclude_labels", 
 ATTACHMENT_TYPES = (
     *("pdf", "word", "powerpoint", "excel", "opendocument", "html", "csv", "markdown", "email", "text", "image"),
 )
+CHUNK_TOKENS = (64, 100_000)  # fewer leave too little room beside a breadcrumb; no embedding model we know reads more
 _NOT_HERE = ("token", "password", "username", "endpoint")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _ID_RULE = (
@@ -71,7 +72,7 @@ class Datasource:
     ``attachment_max_bytes``, each for at most ``attachment_timeout``; their texts are kept, at most ``attachment_cache_max_bytes`` of them
     as compressed, so that a version is fetched once. ``airflow`` is Airflow's own side of it, which only the DAG factory reads: any of
     pool, queue, executor, owner, tags, retries, execution_timeout (a duration) and priority_weight. ``macros`` likens macros
-    of one's own to those of the converter's table.
+    of one's own to those of the converter's table. Documents get chunks of at most ``chunk_tokens`` tokens; 0 is for none.
     """
 
     id: str
@@ -105,6 +106,7 @@ class Datasource:
     attachment_max_bytes: int = 50 * 1024 * 1024
     attachment_timeout: str = "60s"
     attachment_cache_max_bytes: int = 1024**3
+    chunk_tokens: int = 0
 
     @property
     def content_types(self) -> tuple[str, ...]:
@@ -256,6 +258,7 @@ class _Reader:
             "attachment_max_bytes": self._count,
             "attachment_timeout": self._interval,
             "attachment_cache_max_bytes": self._count,
+            "chunk_tokens": self._chunk_tokens,
         }
         for key in value:
             if key in _NOT_HERE:
@@ -423,6 +426,13 @@ class _Reader:
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:
             self.say(path, "expected a whole number of at least 1")
             return 1
+        return value
+
+    def _chunk_tokens(self, path: str, value: Any) -> int:
+        least, most = CHUNK_TOKENS
+        if not isinstance(value, int) or isinstance(value, bool) or (value != 0 and not least <= value <= most):
+            self.say(path, f"expected a whole number of tokens from {least} to {most}, or 0 for no chunks")
+            return 0
         return value
 
     def _share(self, path: str, value: Any) -> float:

@@ -93,6 +93,22 @@ class Heading:
 
 
 @dataclass(frozen=True, slots=True)
+class Chunk:
+    """A part of a document for retrieval: ``content[start:end]``, in characters, and the ``text`` to embed.
+
+    ``text`` has a breadcrumb in front, and the header of a table whose rows it goes on with. ``headings`` are those that all of it stands
+    below, the outermost first. ``position`` counts from 0. ``oversized`` is one row or code block that is over the budget by itself.
+    """
+
+    text: str
+    headings: tuple[str, ...]
+    position: int
+    start: int
+    end: int
+    oversized: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One item as a listing names it: everything but the body.
 
@@ -150,7 +166,8 @@ class Document:
     """A whole item, ready for any sink (the document of the published schema).
 
     ``revision`` orders the writes of one document: a sink keeps the highest it has seen. ``content`` is Markdown; ``outline`` has its
-    headings, ``language`` an ISO 639-1 code where it is certain. ``permissions`` is ``None`` where the datasource does not ask for them.
+    headings, ``language`` an ISO 639-1 code where it is certain. ``chunks`` and ``permissions`` are ``None`` where the datasource does not
+    ask for them.
     """
 
     id: str
@@ -183,6 +200,7 @@ class Document:
     permissions: list[list[str]] | None = None
     outcome: str = "ok"
     warnings: tuple[str, ...] = ()
+    chunks: tuple[Chunk, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the document in the shape of ``document_schema()``."""
@@ -212,6 +230,9 @@ class Document:
             "media_type": self.media_type,
             "size_bytes": self.size_bytes,
             "outline": [_whole(heading) for heading in self.outline],
+            "chunks": None
+            if self.chunks is None
+            else [{**(_whole(chunk) or {}), "headings": list(chunk.headings)} for chunk in self.chunks],
             "links": [_whole(link) for link in self.links],
             "properties": dict(self.properties),
             "permissions": self.permissions,
@@ -253,7 +274,8 @@ class Document:
             language=value["language"],
             media_type=value["media_type"],
             size_bytes=value["size_bytes"],
-            # An index that an earlier converter filled has documents without it, until the next run makes them anew.
+            # Documents that an earlier version wrote are without these two.
+            chunks=_chunks(value.get("chunks")),
             outline=tuple(Heading(**heading) for heading in value.get("outline", ())),
             links=tuple(Link(**link) for link in value["links"]),
             properties=dict(value["properties"]),
@@ -263,9 +285,13 @@ class Document:
         )
 
     def text_and_metadata(self) -> dict[str, Any]:
-        """Return ``{"text": …, "metadata": {…}}``, the shape that Airflow's common-ai provider loads."""
+        """Return ``{"text": …, "metadata": {…}}``, the shape that Airflow's common-ai provider loads.
+
+        Chunks are left out: they hold the text once more, and metadata is kept beside every part that a loader makes.
+        """
         metadata = self.to_json()
         text = metadata.pop("content")
+        del metadata["chunks"]
         return {"text": text, "metadata": metadata}
 
 
@@ -298,6 +324,10 @@ class Failure:
 
 def _whole(value: Any) -> dict[str, Any] | None:
     return None if value is None else {name: getattr(value, name) for name in value.__dataclass_fields__}
+
+
+def _chunks(value: list[dict[str, Any]] | None) -> tuple[Chunk, ...] | None:
+    return None if value is None else tuple(Chunk(**{**one, "headings": tuple(one["headings"])}) for one in value)
 
 
 def _plain(value: Any) -> dict[str, Any]:

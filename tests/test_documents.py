@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from airflow_provider_confluence.documents import (
     CONTENT_TYPES,
     Ancestor,
+    Chunk,
     Document,
     Entry,
     Heading,
@@ -69,6 +70,19 @@ documents = st.builds(
     outline=st.lists(st.builds(Heading, level=st.integers(1, 6), text=texts), max_size=3).map(tuple),
     links=st.lists(st.builds(Link, url=texts, title=texts, content_id=st.none() | texts), max_size=3).map(tuple),
     properties=st.dictionaries(texts, texts, max_size=3),
+    chunks=st.none()
+    | st.lists(
+        st.builds(
+            Chunk,
+            text=texts,
+            headings=st.lists(texts, max_size=2).map(tuple),
+            position=st.integers(0, 9),
+            start=st.integers(0, 9),
+            end=st.integers(10, 20),
+            oversized=st.booleans(),
+        ),
+        max_size=3,
+    ).map(tuple),
     permissions=st.none() | st.lists(st.lists(texts, max_size=2), max_size=2),
 )
 VALIDATOR = jsonschema.Draft202012Validator(document_schema())
@@ -119,6 +133,12 @@ def test_a_document_from_before_outlines_is_read():
     assert Document.from_json(value).outline == ()
 
 
+def test_a_document_from_before_chunks_is_read():
+    value = next(iter_documents())
+    del value["chunks"]
+    assert Document.from_json(value).chunks is None
+
+
 def test_the_id_is_that_of_cocos_connector():
     assert document_id("d1", "65537") == hashlib.md5(b"d1-65537").hexdigest()
 
@@ -126,7 +146,7 @@ def test_the_id_is_that_of_cocos_connector():
 def test_text_and_metadata_give_the_text_apart():
     found = Document.from_json(next(iter_documents())).text_and_metadata()
     assert found["text"] == "C"
-    assert "content" not in found["metadata"]
+    assert not {"content", "chunks"} & set(found["metadata"])
     assert found["metadata"]["title"] == "T"
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from airflow_provider_confluence.content.chunks import chunks
 from airflow_provider_confluence.content.language import certain_language
 from airflow_provider_confluence.datasource import Datasource
 from airflow_provider_confluence.documents import (
@@ -49,6 +50,9 @@ def assemble(
     """
     people = surroundings["people"]
     container = surroundings["container"]
+    way = [surroundings["space"]["name"], *(step["title"] for step in surroundings["ancestors"])]
+    if container:
+        way.append(container["title"])
     return Document(
         id=document_id(datasource.id, entry.content_id),
         datasource_id=datasource.id,
@@ -79,6 +83,7 @@ def assemble(
         properties={**(text.properties or {}), **_of_comment(entry)},
         outcome="metadata_only" if entry.type in TREE_TYPES else text.outcome,
         warnings=text.warnings,
+        chunks=chunks(text.content, datasource.chunk_tokens, [*way, entry.title]) if datasource.chunk_tokens else None,
     )
 
 

@@ -13,6 +13,8 @@ from airflow_provider_confluence.sync.manifest import digest
 
 # Raised by one whenever the same body would give another document: every item is then made anew, and workers that are older stop.
 CONVERTER = 4
+# Raised by one whenever the same text would give other chunks: only where there are chunks, every item is then made anew.
+CHUNKER = 1
 
 
 def recipe_of(datasource: Datasource, extractor: ExtractorSettings | None = None) -> str:
@@ -22,7 +24,10 @@ def recipe_of(datasource: Datasource, extractor: ExtractorSettings | None = None
 
     :param extractor: how this deployment reads files. Installing the extra changes it; another version of the library does not.
     """
-    recipe = f"{CONVERTER}-{digest([CONVERTER, SCHEMA_VERSION, datasource.name, own_macros.marks(datasource.macros)])}"
+    parts: list[object] = [CONVERTER, SCHEMA_VERSION, datasource.name, own_macros.marks(datasource.macros)]
+    if datasource.chunk_tokens:  # else the recipe is what it was before there were chunks, and nothing is made anew
+        parts.append([CHUNKER, datasource.chunk_tokens])
+    recipe = f"{CONVERTER}-{digest(parts)}"
     if not datasource.enable_attachments:
         return recipe
     files = [
