@@ -112,3 +112,30 @@ def test_a_server_that_knows_no_archived_pages_is_listed_all_the_same(wiki):
     wiki.definition["archived"] = True
     assert wiki.run().clean
     assert statuses(wiki).keys() == {"Home", "Guide", "Chapter", "Appendix"}
+
+
+def test_comments_of_an_archived_page_stay_out_and_keep_no_quick_run_from_being_quick(archived):
+    archived.definition |= {"enable_comments": True, "cheap_reconcile_requests": 1}
+    model = archived.model
+    guide, home = model.find("Guide"), model.find("Home")
+    on_archived = model.create_comment(guide, "<p>On what is archived</p>")
+    on_home = model.create_comment(home, "<p>On what is not</p>")
+    archived.run()
+    indexed = archived.indexed().keys()
+    assert on_home in indexed
+    assert on_archived not in indexed
+
+    later = model.create_comment(home, "<p>Later</p>")
+    result = archived.run()
+    assert result.mode == "changes"
+    assert later in archived.indexed()
+    assert on_archived not in archived.indexed()
+
+    archived.sandbox.requests.clear()
+    assert archived.run().counts.get("written", 0) == 0
+    quiet = len(archived.sandbox.requests)
+    model.edit_comment(on_archived, "<p>Edited where nobody looks</p>")
+    archived.sandbox.requests.clear()
+    assert archived.run().mode == "changes"
+    assert on_archived not in archived.indexed()
+    assert len(archived.sandbox.requests) <= quiet + 2

@@ -22,6 +22,11 @@ KINDS = {
     "a blog post is edited": (lambda m: m.edit(m.find("News"), body="<p>Edited</p>"), True),
     "a file is attached": (lambda m: m.attach(m.find("Home"), "new.txt", b"new", "text/plain"), True),
     "a file is replaced": (lambda m: m.attach(m.find("Guide"), "plan.txt", b"a longer plan", "text/plain"), True),
+    "a comment is written": (lambda m: m.create_comment(m.find("Guide"), "<p>New</p>"), True),
+    "a comment on the text is written": (lambda m: m.create_comment(m.find("Guide"), "<p>New</p>", selection="roll"), True),
+    "a comment is answered": (lambda m: m.reply(m.said, "<p>Thanks</p>"), True),
+    "a comment is edited": (lambda m: m.edit_comment(m.said, "<p>Better said</p>"), True),
+    "a comment is deleted": (lambda m: m.delete_comment(m.said), False),
     "a page above others is renamed": (lambda m: m.edit(m.find("Guide"), title="Renamed"), False),
     "a page moves in the tree": (lambda m: m.move(m.find("Guide"), parent=m.find("Appendix")), False),
     "a page moves out": (lambda m: m.move(m.find("Appendix"), space="OPS"), False),
@@ -50,12 +55,13 @@ def quick(request, tmp_path):
         model.trash(model.trashed)
         model.archive(model.create_page("DOCS", "Archived", ""))
         model.hide(model.create_page("DOCS", "Hidden", ""))
+        model.said = model.create_comment(model.find("Guide"), "<p>Well said</p>")
         clock.advance(3600)
         for number in range(3):
             model.create_page("DOCS", f"Later {number}", "", author=model.add_user("other", "Other"))
             model.create_blogpost("DOCS", f"Later {number}", "", author="other")
         clock.advance(3600)
-        wiki.definition["cheap_reconcile_requests"] = 1
+        wiki.definition |= {"cheap_reconcile_requests": 1, "enable_comments": True}
         sandbox.faults.add(FewRows(2))
         wiki.run()
         clock.advance(1800)

@@ -181,9 +181,16 @@ def test_whatever_goes_wrong_the_requests_of_a_run_stay_below_the_bound(tmp_path
     with Sandbox(edition) as sandbox:
         wiki = fill(Wiki(sandbox, tmp_path_factory.mktemp("w")))
         ids = many(wiki, 40)
+        wiki.definition["enable_comments"] = True
+        said = [wiki.model.create_comment(ids[n], "<p>Said</p>", selection="x" if n % 2 else None) for n in range(20)]
+        said += [wiki.model.reply(comment, "<p>Answered</p>") for comment in said[:4]]
         wiki.run()
         for content_id in ids[:20]:
             wiki.model.edit(content_id, body="<p>Edited</p>")
+        for comment in said[:8]:
+            wiki.model.edit_comment(comment, "<p>Put better</p>")
+        for comment in said[8:14]:
+            wiki.model.delete_comment(comment)
         for content_id in ids[20:30]:
             wiki.model.trash(content_id)
         if cap:
