@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from airflow_provider_confluence.sync.context import CRASH_POINTS
 from airflow_provider_confluence.testing.sandbox import faults, readings
 from airflow_provider_confluence.testing.sandbox.faults import DrawnFault, Fault
-from tests.sync.histories import ACTIONS, TREE, act, act_on_tree
+from tests.sync.histories import ACTIONS, SCOPE, TREE, act, act_on_scope, act_on_tree
 
 MODES = ("auto", "auto", "auto", "changes", "changes", "reconcile", "verify", "full")
 
@@ -126,8 +126,21 @@ def draw(seed: int) -> History:
         in_flight=chance.choice([1, 1, 4]),
         deployment=chance.choice(["auto", edition, edition]),
         settings=chance.choice([{}, {"cheap_reconcile_requests": 1}, {"cheap_reconcile_requests": 1, "max_shards": 2}]),
-        steps=tuple(_draw_step(chance) for _ in range(chance.randint(1, 6))),
+        steps=_with_scopes(seed, tuple(_draw_step(chance) for _ in range(chance.randint(1, 6)))),
     )
+
+
+def _with_scopes(seed: int, steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Let the scope change in some histories. Drawn apart, so that the others stay what their seeds made them before."""
+    chance = random.Random(f"scope of {seed}")
+    if chance.random() < 0.6:
+        return steps
+
+    def scoped(step: Step) -> Step:
+        more = tuple((chance.choice(SCOPE), chance.randint(0, 30)) for _ in range(chance.choice([0, 1, 1, 2])))
+        return replace(step, actions=more + step.actions if chance.random() < 0.5 else step.actions + more)
+
+    return tuple(map(scoped, steps))
 
 
 def _draw_step(chance: random.Random) -> Step:
@@ -159,7 +172,7 @@ def _draw_fault(chance: random.Random) -> DrawnFault | Meanwhile:
 def do(wiki: Any, action: str, number: int) -> None:
     """Do one of all the actions."""
     with wiki.model.lock:
-        (act_on_tree if action in TREE else act)(wiki, action, number)
+        (act_on_scope if action in SCOPE else act_on_tree if action in TREE else act)(wiki, action, number)
 
 
 # ---------------------------------------------------------------- what the server does to listings

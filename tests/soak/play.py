@@ -98,7 +98,7 @@ class SoakWiki(Wiki):
 
     def expected(self) -> dict[str, dict[str, Any]]:
         model, types = self.model, self.datasource.content_types
-        spaces = list(self.datasource.space)
+        spaces = self.space_keys()
         statuses = ("current", "archived") if self.datasource.archived else ("current",)
         shown = {r.id: r for status in statuses for r in model.visible(spaces, ["page", "blogpost"], status=status)}
         above = shown
@@ -108,7 +108,7 @@ class SoakWiki(Wiki):
         found = {}
         for record in (r for status in statuses for r in model.visible(spaces, list(types), status=status)):
             holder = shown.get(record.container) if record.container else record
-            if holder is None or holder.type not in types:
+            if holder is None or holder.type not in types or not self.is_chosen(holder):
                 continue
             if record.type == "comment" and holder.status == "archived":
                 continue  # not indexed, as docs/how-it-works.md says
@@ -170,7 +170,8 @@ class SoakWiki(Wiki):
         """Return the words of a body with those of the pages that it shows; of pages that share a title either may be shown."""
         text = record.body
         for title in re.findall(r'content-title="([^"]*)"', text):
-            found = [r for r in shown.values() if (r.type, r.space, r.title) == ("page", space, title)]
+            pages = [r for r in shown.values() if (r.type, r.space, r.title) == ("page", space, title)]
+            found = [page for page in pages if self.is_chosen(page)]
             if len(found) > 1:
                 return _Anything()
             inner: Any = title
@@ -234,6 +235,8 @@ def play(history: History, folder: Path) -> list[Finding]:
         clock.advance(3600)  # longer than any lag
         _slow_down(sandbox, history)
         model.show_space("DOCS")
+        if not _has_roots(wiki):
+            wiki.definition["root_pages"] = []
         wiki.reached = lambda _: None
         wiki.definition |= {"max_items_per_run": 1000, "queue": {"name": "indexing_documents"}}
         try:
@@ -245,6 +248,13 @@ def play(history: History, folder: Path) -> list[Finding]:
         return found + compare(wiki.expected(), wiki.indexed())
 
 
+def _has_roots(wiki: SoakWiki) -> bool:
+    """Say whether the pages that the datasource begins at are there; without them every run must refuse."""
+    statuses = ("current", "archived") if wiki.datasource.archived else ("current",)
+    shown = {r.id for status in statuses for r in wiki.model.visible(wiki.space_keys(), ["page"], status=status)}
+    return set(wiki.datasource.root_pages) <= shown
+
+
 def _slow_down(sandbox: Sandbox, history: History) -> None:
     sandbox.faults.clear()
     if history.rows is not None:
@@ -254,7 +264,8 @@ def _slow_down(sandbox: Sandbox, history: History) -> None:
 def _run(wiki: SoakWiki, step: Step) -> list[Finding]:
     """Run once, with its stop; return what was removed though Confluence showed it before and after, and errors that are none of ours."""
     held, shown = wiki.ids_in(), wiki.expected().keys()
-    hidden = wiki.model.space("DOCS").hidden
+    # Where it is named, a space that cannot be seen is an error; "*" is what can be seen.
+    hidden = wiki.model.space("DOCS").hidden and wiki.definition["space"] != "*"
     found: list[Finding] = []
     try:
         if step.repeats_old_task is not None:

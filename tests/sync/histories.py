@@ -191,8 +191,32 @@ def act_on_tree(wiki, action, number):
     elif action == "switch_archived":
         wiki.definition["archived"] = not wiki.definition.get("archived", False)
     elif action == "both_spaces":
+        wiki.definition.pop("exclude_spaces", None)
         wiki.definition["space"] = ["DOCS", "OPS"] if wiki.definition["space"] == ["DOCS"] else ["DOCS"]
     elif action == "show_all":
         for item in model:
             if item.hidden:
                 model.show(item.public_id)
+
+
+SCOPE = ("choose_labels", "choose_root", "choose_spaces")
+LABELS = range(31)
+
+
+def act_on_scope(wiki, action, number):
+    """Choose anew what of the wiki is in scope; every third choice is everything."""
+    definition, model = wiki.definition, wiki.model
+    if action == "choose_labels":
+        definition |= {"include_labels": [], "exclude_labels": []}
+        if number % 3 == 1:
+            definition["include_labels"] = ["howto", *(f"label{n}" for n in LABELS if n % 2)]
+        elif number % 3 == 2:
+            definition["exclude_labels"] = ["start", *(f"label{n}" for n in LABELS if n % 2)]
+    elif action == "choose_root":
+        pages = [item.public_id for item in model if item.type == "page" and item.status == "current"]
+        definition["root_pages"] = [pages[number % len(pages)]] if pages and number % 3 else []
+    else:
+        definition.pop("exclude_spaces", None)
+        definition["space"] = ["DOCS"] if number % 3 == 0 else "*"
+        if number % 3 == 2:
+            definition["exclude_spaces"] = ["OPS"]

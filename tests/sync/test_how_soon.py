@@ -23,7 +23,10 @@ KINDS = {
     "a file is attached": (lambda m: m.attach(m.find("Home"), "new.txt", b"new", "text/plain"), True),
     "a file is replaced": (lambda m: m.attach(m.find("Guide"), "plan.txt", b"a longer plan", "text/plain"), True),
     "a comment is written": (lambda m: m.create_comment(m.find("Guide"), "<p>New</p>"), True),
-    "a comment on the text is written": (lambda m: m.create_comment(m.find("Guide"), "<p>New</p>", selection="roll"), True),
+    "a comment on the text is written": (
+        lambda m: m.create_comment(m.find("Guide"), "<p>New</p>", selection="roll"),
+        True,
+    ),
     "a comment is answered": (lambda m: m.reply(m.said, "<p>Thanks</p>"), True),
     "a comment is edited": (lambda m: m.edit_comment(m.said, "<p>Better said</p>"), True),
     "a comment is deleted": (lambda m: m.delete_comment(m.said), False),
