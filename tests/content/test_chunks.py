@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -69,6 +71,23 @@ def whole_blocks(content: str) -> Iterator[tuple[int, int, str]]:
             yield offsets[token.map[0]], min(offsets[token.map[1]], len(content)), token.type
 
 
+def header_outside_its_block(content: str) -> bool:
+    """Say whether the first line of an item or quote stands right above what could be a table's second line, but is not in that block.
+
+    markdown-it looks for tables before lists and quotes, and takes the bullet or ``>`` for a part of the header; to GitHub's own parser it
+    begins an item or a quote.
+    """
+    for line, below in pairwise(content.split("\n")):
+        beginning = line[: len(line) - len(re.sub(r"^(?:[\s>]|[-+*]\s|\d+[.)]\s)*", "", line))]
+        indent = below[: len(below) - len(below.lstrip("\t >"))]
+        is_outside = indent.count(">") < beginning.count(">") or (
+            re.search(r"[-+*.)]", beginning) is not None and len(indent) < len(beginning)
+        )
+        if is_outside and below.lstrip("\t >")[:1] in ("|", ":", "-"):
+            return True
+    return False
+
+
 @settings(max_examples=500, deadline=None)
 @given(TEXTS, BUDGETS, NAMES)
 def test_the_slices_are_the_whole_text_in_order_and_the_same_every_time(
@@ -104,6 +123,7 @@ def test_a_chunk_is_within_the_budget_but_for_one_row_or_code_block(
 @example("text\n| a | b |\n|---|---|\n| " + "c. " * 200 + " | d |\n", 64)
 @example("-\n\n  ```\n" + "x. " * 200 + "\n", 64)
 def test_no_row_and_no_code_block_is_cut(content: str, budget: int) -> None:
+    assume(not header_outside_its_block(content))
     borders = [chunk.start for chunk in chunks(content, budget)]
     for start, end, kind in whole_blocks(content):
         assert not [border for border in borders if start < border < end and content[border:end].strip(" >\n\t")], kind
