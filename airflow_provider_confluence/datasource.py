@@ -21,7 +21,15 @@ DEFAULT_INTERVAL = "5m"
 DEFAULT_QUEUE = "indexing_documents"
 EVERY_SPACE = "*"
 # The settings that hold several texts.
-LIST_SETTINGS = ("space", "exclude_spaces", "include_labels", "exclude_labels", "root_pages", "attachment_types")
+LIST_SETTINGS = (
+    "space",
+    "exclude_spaces",
+    "include_labels",
+    "exclude_labels",
+    "root_pages",
+    "attachment_types",
+    "rendered_macros",
+)
 # The kinds of attached files that have text; content/attachments/kinds.py says which files each of them is.
 ATTACHMENT_TYPES = (
     *("pdf", "word", "powerpoint", "excel", "opendocument", "html", "csv", "markdown", "email", "text", "image"),
@@ -29,6 +37,7 @@ ATTACHMENT_TYPES = (
 CHUNK_TOKENS = (64, 100_000)  # fewer leave too little room beside a breadcrumb; no embedding model we know reads more
 _NOT_HERE = ("token", "password", "username", "endpoint")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+_MACRO_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _ID_RULE = (
     "an id is made of letters, digits, '_', '-' and '.', begins with a letter or digit, and has at most 100 characters"
 )
@@ -73,6 +82,8 @@ class Datasource:
     as compressed, so that a version is fetched once. ``airflow`` is Airflow's own side of it, which only the DAG factory reads: any of
     pool, queue, executor, owner, tags, retries, execution_timeout (a duration) and priority_weight. ``macros`` likens macros
     of one's own to those of the converter's table. Documents get chunks of at most ``chunk_tokens`` tokens; 0 is for none.
+    ``rendered_macros`` are shown by the server, on at most ``rendered_macros_max_pages``
+    pages a run, and again when that is older than ``rendered_macros_max_age``.
     """
 
     id: str
@@ -101,6 +112,9 @@ class Datasource:
     archived: bool = False
     enable_comments: bool = False
     macros: Mapping[str, str] = field(default_factory=dict)
+    rendered_macros: tuple[str, ...] = ()
+    rendered_macros_max_age: str = "24h"
+    rendered_macros_max_pages: int = 1_000
     enable_folders: bool = False
     attachment_types: tuple[str, ...] = ATTACHMENT_TYPES
     attachment_max_bytes: int = 50 * 1024 * 1024
@@ -254,6 +268,9 @@ class _Reader:
             "root_pages": self._page_ids,
             "archived": self._flag,
             "macros": self._macros,
+            "rendered_macros": self._macro_names,
+            "rendered_macros_max_age": self._interval,
+            "rendered_macros_max_pages": self._count,
             "attachment_types": self._attachment_types,
             "attachment_max_bytes": self._count,
             "attachment_timeout": self._interval,
@@ -421,6 +438,17 @@ class _Reader:
                     f"expected the name of a macro in the table of docs/content.md{f'; did you mean {near[0]}?' if near else ''}",
                 )
         return value
+
+    def _macro_names(self, path: str, value: Any) -> tuple[str, ...]:
+        names = self._texts(path, value)
+        wrong = [name for name in names if not _MACRO_NAME.fullmatch(name)]
+        if wrong:
+            self.say(
+                path,
+                f'{", ".join(name[:40] for name in wrong)}: expected names of macros as storage format has them, such as "jira" '
+                "(ac:name=…)",
+            )
+        return names
 
     def _count(self, path: str, value: Any) -> int:
         if not isinstance(value, int) or isinstance(value, bool) or value < 1:

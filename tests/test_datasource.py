@@ -104,6 +104,40 @@ def test_any_object_is_read_or_refused_with_a_sentence(value):
     assert isinstance(found, Datasource) or all(problem.startswith("docs") for problem in found.problems)
 
 
+def test_macros_for_the_server_to_show_are_names_with_an_age_and_a_bound():
+    value = {"space": "DOCS", "rendered_macros": ["jira", "acme.chart-2"], "rendered_macros_max_age": "12h"}
+    found = read_datasource("docs", {**value, "rendered_macros_max_pages": 50})
+    assert (
+        found.rendered_macros,
+        found.rendered_macros_max_age,
+        found.rendered_macros_max_pages,
+    ) == (("jira", "acme.chart-2"), "12h", 50)
+    default = read_datasource("docs", {"space": "DOCS"})
+    assert (
+        default.rendered_macros,
+        default.rendered_macros_max_age,
+        default.rendered_macros_max_pages,
+    ) == ((), "24h", 1000)
+    assert Datasource.from_json(json.loads(json.dumps(found.to_json()))) == found
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ({"rendered_macros": "jira"}, "docs.rendered_macros: expected a list of texts"),
+        ({"rendered_macros": ["jira", "jira"]}, "docs.rendered_macros: names one twice"),
+        ({"rendered_macros": ['a" b']}, 'docs.rendered_macros: a" b: expected names of macros'),
+        ({"rendered_macros_max_age": "1 day"}, "docs.rendered_macros_max_age: '1 day' is not a duration"),
+        ({"rendered_macros_max_pages": 0}, "docs.rendered_macros_max_pages: expected a whole number of at least 1"),
+        ({"renderd_macros": ["jira"]}, "docs.renderd_macros: unknown setting; did you mean rendered_macros?"),
+    ],
+)
+def test_a_wrong_setting_for_macros_is_named(setting, said):
+    with pytest.raises(DatasourceError) as caught:
+        read_datasource("docs", {"space": "DOCS", **setting})
+    assert caught.value.problems[0].startswith(said)
+
+
 def test_a_frozen_datasource_comes_back_the_same():
     found = read_datasource(
         "docs", {"space": ["A", "B"], "enable_attachments": True, "sink": {"type": "local", "path": "x"}}

@@ -54,12 +54,13 @@ READ_BYTES = 256 * 1024
 SLOWEST_ANSWER = 5  # times the read time-out for a whole answer: a server that trickles is as good as silent
 TRIES_AFTER_500 = 3
 TRIES_BEFORE_FIRST_ANSWER = 3
+ARRAYS = ("/contentbody/convert/async/bulk/tasks",)  # answers that are bare arrays, by the end of their path
 RETRIED = frozenset({429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A good answer: its JSON and its headers."""
+    """A good answer: its JSON and its headers. An array, where one is due (:data:`ARRAYS`), is the ``results`` of an object."""
 
     data: dict[str, Any]
     headers: Mapping[str, str]
@@ -148,9 +149,19 @@ class Transport:
         """
         return self._send("GET", path, params, None, min(heavy_tries, tries), tries, cancelled, max_bytes)
 
-    def post(self, path: str, body: Mapping[str, Any]) -> Answer:
-        """Return the answer to a POST that only reads (Confluence's bulk look-ups), so that it may be repeated."""
-        return self._send("POST", path, None, json.dumps(body).encode(), MAX_TRIES, MAX_TRIES, None, MAX_ANSWER_BYTES)
+    def post(
+        self,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        heavy_tries: int = MAX_TRIES,
+        tries: int = MAX_TRIES,
+        cancelled: threading.Event | None = None,
+        max_bytes: int = MAX_ANSWER_BYTES,
+    ) -> Answer:
+        """Return the answer to a POST that only reads (Confluence's bulk look-ups, its conversions), so that it may be repeated."""
+        content = json.dumps(body).encode()
+        return self._send("POST", path, None, content, min(heavy_tries, tries), tries, cancelled, max_bytes)
 
     def _send(
         self,
@@ -225,6 +236,8 @@ class Transport:
             data = json.loads(payload)
         except ValueError as error:
             raise ContractError(f"{where} answered with JSON that cannot be read", status=status) from error
+        if isinstance(data, list) and where.endswith(ARRAYS):
+            data = {"results": data}
         if not isinstance(data, dict):
             raise ContractError(f"{where} answered with JSON that is no object", status=status)
         return Answer(data, headers)

@@ -65,7 +65,7 @@ def commit(run: RunContext, datasource_id: str, revision: int) -> RunResult:
         plan = journal.read_plan(revision)
         known = reload_known(journal, plan)
         tally = apply_receipts(known.records, journal, plan)
-    done = sum(plan.shards) - tally.same
+    done = sum(plan.shards) - tally.same + tally.seen
     changes = bool(plan.from_scratch or plan.absorbed or done or plan.counts["left_for_later"])
     result = _result(run, journal, plan, known.records, tally)
     if head is None or head.target != plan.target or plan.absorbed:

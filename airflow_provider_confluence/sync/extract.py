@@ -24,6 +24,7 @@ from airflow_provider_confluence.sync.known import reload_known
 from airflow_provider_confluence.sync.manifest import Record, digest
 from airflow_provider_confluence.sync.recipe import check_converter
 from airflow_provider_confluence.sync.references import References
+from airflow_provider_confluence.sync.rendered import Renderings, has_body, mark_of
 from airflow_provider_confluence.sync.storage import LinesWriter
 from airflow_provider_confluence.sync.surroundings import context_hash
 
@@ -112,7 +113,9 @@ class _Extraction:
         self.plan = plan
         self.shard = shard
         self.client = client
-        self.references = References(client, self._titles, own_macros.handlers(plan.datasource.macros))
+        macros = own_macros.handlers(plan.datasource.macros)
+        self.references = References(client, self._titles, macros)
+        self.renderings = Renderings(client, plan.datasource, macros, plan.revision, len(plan.shards))
         self.attachments: AttachmentTexts | None = None
         self.fetched = self.failed = self.gone = self.staged_before = self.done = 0
 
@@ -214,7 +217,8 @@ class _Extraction:
                 self._add_failure(batch, item, answer)
                 continue
             fetched = replace(answer, entry=_as_planned(answer.entry, _entry(item)))
-            if item.body and item.body == digest(answer.body) and answer.entry.version == _entry(item).version:
+            unchanged = item.why == "live" and has_body(item.body, answer.body)
+            if unchanged and answer.entry.version == _entry(item).version:
                 self.fetched += 1
                 self._add(batch, {"op": "upsert", "id": item.content_id, "same": True})
                 continue
@@ -230,6 +234,12 @@ class _Extraction:
             self._add(batch, {"op": "upsert", "id": item.content_id, "gone": True})
 
     def _convert(self, waiting: list[tuple[PlanItem, _Batch, Fetched, Any]]) -> None:
+        shown = self.renderings.show([(fetched, content) for _, _, fetched, content in waiting])
+        if shown:
+            waiting = [
+                (item, batch, fetched, found.content if (found := shown.get(item.content_id)) else content)
+                for item, batch, fetched, content in waiting
+            ]
         self.references.look_up([(fetched, content, i.surroundings["space"]) for i, _, fetched, content in waiting])
         for item, batch, fetched, content in waiting:
             try:
@@ -245,7 +255,17 @@ class _Extraction:
                 )
                 self._add_failure(batch, item, failure)
                 continue
-            self._add_document(batch, item, fetched, text)
+            found = shown.get(item.content_id)
+            if found is None:
+                self._add_document(batch, item, fetched, text, mark_of(fetched.body) if fetched.entry.live else "")
+                continue
+            mark = mark_of(fetched.body, text.content)
+            if item.why == "rendered" and item.body == mark and fetched.entry.version == _entry(item).version:
+                self.fetched += 1
+                line = {"op": "upsert", "id": item.content_id, "same": True, "rendered": found.rendered}
+                self._add(batch, line)
+            else:
+                self._add_document(batch, item, fetched, text, mark, found.rendered)
 
     def _titles(self) -> Titles:
         """Return what the titles of pages meant when this run listed."""
@@ -261,7 +281,9 @@ class _Extraction:
         return Titles([*records.values(), *rest], entries)
 
     # ---------------------------------------------------------------- lines of a batch
-    def _add_document(self, batch: _Batch, item: PlanItem, fetched: Fetched, text: Text) -> None:
+    def _add_document(
+        self, batch: _Batch, item: PlanItem, fetched: Fetched, text: Text, body: str = "", rendered: int = 0
+    ) -> None:
         entry = fetched.entry
         surroundings = dict(item.surroundings)
         surroundings["people"] = self.references.names_for(entry, surroundings["people"])
@@ -276,7 +298,8 @@ class _Extraction:
             context=context_hash(entry, surroundings),
             revision=self.plan.revision,
             includes=text.includes,
-            body=digest(fetched.body) if entry.live else "",
+            body=body,
+            rendered=rendered,
         )
         self.fetched += 1
         self._add(

@@ -105,7 +105,8 @@ class _Indexing:
             if item is not None:
                 yield self._receipt(line, answers[item.id])
             elif "gone" in line or "same" in line:
-                yield {"op": "upsert", "id": line["id"], "outcome": "gone" if "gone" in line else "same"}
+                receipt = {"op": "upsert", "id": line["id"], "outcome": "gone" if "gone" in line else "same"}
+                yield receipt | ({"rendered": line["rendered"]} if "rendered" in line else {})
             else:
                 failure = line["failure"]
                 yield {

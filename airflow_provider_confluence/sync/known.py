@@ -35,12 +35,13 @@ class Known:
 
 @dataclass(slots=True)
 class Tally:
-    """What became of a plan's items, counted."""
+    """What became of a plan's items, counted; ``seen`` are those of ``same`` whose record changed all the same."""
 
     written: int = 0
     deleted: int = 0
     gone: int = 0
     same: int = 0
+    seen: int = 0
     failed: int = 0
     newly_failed: int = 0
     unfinished: int = 0
@@ -189,6 +190,10 @@ def _apply(records: dict[str, Record], receipt: dict[str, object], revision: int
         tally.gone += 1
         return
     if outcome == "same":
+        if "rendered" in receipt and before is not None:
+            # As the index has it, and seen to be so now.
+            records[content_id] = replace(before, rendered=int(str(receipt["rendered"])))
+            tally.seen += 1
         tally.same += 1
         return
     planned = Record.from_json(receipt["record"])  # type: ignore[arg-type]

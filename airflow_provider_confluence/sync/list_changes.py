@@ -26,6 +26,7 @@ from airflow_provider_confluence.sync.labels import without_labels
 from airflow_provider_confluence.sync.newest_first import OVERLAP_MINUTES, DoubtError, list_newest
 from airflow_provider_confluence.sync.recipe import CONVERTER, check_converter, outdated_types, recipe_of, target_of
 from airflow_provider_confluence.sync.removals import RemovalFinder
+from airflow_provider_confluence.sync.rendered import find_due
 from airflow_provider_confluence.sync.scope import Judged, Scope, Spaces, check_roots, find_spaces
 from airflow_provider_confluence.sync.targets import concerned, look_up_targets, read_content_ids
 from airflow_provider_confluence.sync.upserts import find_upserts, surrounded
@@ -185,12 +186,13 @@ class _Listing:
             again=self.again,
             is_outdated=is_outdated,
             asked=self.targets,
+            due=() if self.mode == "changes" or self.targets else find_due(known.records, self.datasource, revision),
         )
         taken = upserts[: self.datasource.max_items_per_run]
         rest = [
             replace(known.records.get(i.content_id) or i.record(), pending=True)
             for i in upserts[len(taken) :]
-            if i.why != "live"
+            if i.why not in ("live", "rendered")  # they are due at the next look all the same
         ]
         deletions = [PlanItem("delete", r.content_id, r.type, "gone") for r in guarded.deletions]
         if self.doubted:

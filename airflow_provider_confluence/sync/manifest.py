@@ -43,7 +43,9 @@ class Record:
     ``version`` is Confluence's version that was indexed. ``context`` stands for everything in the document but its body (see
     :func:`~airflow_provider_confluence.sync.surroundings.context_hash`). ``revision`` is the run that wrote it; 0 where none is known to
     have. ``pending`` asks for another try, whatever the listing says. ``type`` is ``""`` where only the id is known.
-    ``includes`` are the pages that the document shows. ``body`` stands for the body of a live document, whose version lags behind it.
+    ``includes`` are the pages that the document shows. ``body`` stands for the body of a live document, whose version lags behind it, and
+    for that of one with macros that the server showed, with what it showed. ``rendered`` says when it did (milliseconds, as revisions are);
+    0 where it does not.
     """
 
     content_id: str
@@ -58,11 +60,22 @@ class Record:
     failure: Standing | None = None
     includes: tuple[Edge, ...] = ()
     body: str = ""
+    rendered: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as plain JSON, short, without what is at its default."""
         value: dict[str, Any] = {"id": self.content_id, "type": self.type}
-        for name in ("version", "space_id", "container_id", "title", "context", "revision", "pending", "body"):
+        for name in (
+            "version",
+            "space_id",
+            "container_id",
+            "title",
+            "context",
+            "revision",
+            "pending",
+            "body",
+            "rendered",
+        ):
             if getattr(self, name):
                 value[name] = getattr(self, name)
         if self.failure is not None:

@@ -27,6 +27,8 @@ def recipe_of(datasource: Datasource, extractor: ExtractorSettings | None = None
     parts: list[object] = [CONVERTER, SCHEMA_VERSION, datasource.name, own_macros.marks(datasource.macros)]
     if datasource.chunk_tokens:  # else the recipe is what it was before there were chunks, and nothing is made anew
         parts.append([CHUNKER, datasource.chunk_tokens])
+    if datasource.rendered_macros:
+        parts.append(["rendered_macros", *sorted(datasource.rendered_macros)])
     recipe = f"{CONVERTER}-{digest(parts)}"
     if not datasource.enable_attachments:
         return recipe

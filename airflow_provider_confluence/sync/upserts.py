@@ -24,6 +24,7 @@ _ORDER = {
     "full": 3,
     "recipe": 3,
     "live": 4,
+    "rendered": 4,
 }
 
 
@@ -36,6 +37,7 @@ def find_upserts(
     again: bool,
     is_outdated: Callable[[str], bool],
     asked: Collection[str] = (),
+    due: Collection[str] = (),
 ) -> tuple[list[PlanItem], int]:
     """Return what must be written, the most urgent first, and how many items are as the index has them. No requests.
 
@@ -45,6 +47,7 @@ def find_upserts(
     :param again: write everything, whatever is known of it.
     :param is_outdated: says of a type whether its recipe or the sink is another one: what no dead run wrote for it must be written.
     :param asked: ids of what must be written all the same.
+    :param due: ids of what shows something that is too old, see :func:`~airflow_provider_confluence.sync.rendered.find_due`.
     """
     upserts: list[PlanItem] = []
     unchanged = 0
@@ -56,6 +59,8 @@ def find_upserts(
         if why is None and shows_other_text(known.records[entry.content_id], titles, versions):
             why = "included"
         body = ""
+        if why is None and entry.content_id in due:
+            why, body = "rendered", known.records[entry.content_id].body
         if why is None and entry.live:
             # Its edits show before they are a version: only its body tells.
             why, body = "live", known.records[entry.content_id].body

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from airflow_provider_confluence.testing.sandbox.access import Account
+from airflow_provider_confluence.testing.sandbox.conversions import Conversions
 from airflow_provider_confluence.testing.sandbox.cql import Search
 from airflow_provider_confluence.testing.sandbox.records import Item, Viewer
 from airflow_provider_confluence.testing.sandbox.v1_content import ContentWriter, expansions, row_cap
@@ -46,6 +47,9 @@ class CloudV1:
         self._router.add("GET", f"{_API}/content/search", self._content_search)
         self._router.add("GET", f"{_API}/content/{{id}}/child/attachment/{{attachment}}/download", self._download)
         self._router.add("GET", f"{_API}/content/{{id}}/restriction/byOperation", self._restrictions)
+        self._conversions = Conversions(model)
+        self._router.add("POST", f"{_API}/contentbody/convert/async/bulk/tasks", self._conversions.start)
+        self._router.add("GET", f"{_API}/contentbody/convert/async/bulk/tasks", self._conversions.results)
 
     def handle(self, request: Request, viewer: Viewer) -> Response:
         """Answer a request whose credential was judged already."""

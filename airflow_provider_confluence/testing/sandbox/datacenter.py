@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,6 +13,7 @@ from airflow_provider_confluence.testing.sandbox.cloud_v1 import whole_number
 from airflow_provider_confluence.testing.sandbox.cql import Search
 from airflow_provider_confluence.testing.sandbox.records import Item, ItemType, Space, Viewer
 from airflow_provider_confluence.testing.sandbox.v1_content import ContentWriter, expansions, row_cap
+from airflow_provider_confluence.testing.sandbox.views import Views
 from airflow_provider_confluence.testing.sandbox.web import (
     RefusedError,
     Request,
@@ -60,6 +62,7 @@ class DataCenter:
             ("/download/attachments/{id}/{file}", self._download),
         ):
             router.add("GET", context + template, handler)
+        router.add("POST", context + "/rest/api/contentbody/convert/{to}", self._convert)
 
     # ------------------------------------------------------------------------------------ the way in
     def handle(self, request: Request) -> Response:
@@ -393,6 +396,24 @@ class DataCenter:
         if remark is None or remark.location == "footer":
             return "footer"
         return "resolved" if remark.resolution == "resolved" else "inline"
+
+    def _convert(self, request: Request, to: str) -> Response:
+        """Answer a body in another representation, at once."""
+        try:
+            body = json.loads(request.body)
+            representation, value = body["representation"], body["value"]
+        except (ValueError, KeyError, TypeError):
+            raise RefusedError(400, "A body with representation and value is required") from None
+        if representation != "storage" or to not in ("view", "export_view", "styled_view", "editor"):
+            raise RefusedError(400, f"Cannot convert from {representation} to {to}")
+        page = body.get("content")
+        how = self.model.readings.conversion_content
+        if page is not None and how == "refused":
+            raise RefusedError(400, "Unrecognized field 'content'")
+        page_id = str(page["id"]) if page is not None and how == "used" else None
+        views = Views(self.model, request.origin + self.context)
+        shown = views.export(str(value), page_id, self._viewer(request))
+        return json_response({"value": shown, "representation": to, "_expandable": {"webresource": "", "content": ""}})
 
     def _restrictions(self, request: Request, id: str) -> Response:
         return json_response(self._writer(request).restrictions(self._find(request, id)))

@@ -51,6 +51,12 @@ class Readings:
     """[A] In which order lists sorted by date or title hold rows that are alike in that."""
     cloud_list_lag_seconds: float = 0.0
     """[A] Lists do not know what was made, and show as it was what was edited, less than this long ago; what is asked for by id is true."""
+    conversion_looks: int = 1
+    """[A] How many looks at conversion tasks find them still at work."""
+    conversion_order: Literal["asked", "reversed"] = "asked"
+    """[A] In which order the results of conversion tasks come; nothing in the specification says which result is whose."""
+    conversion_names_task: bool = True
+    """[A] A result carries its task's id as ``renderTaskId``."""
     attachments_follow_container: bool = True
     """[A] Attachments of an archived page are listed as archived; ``False`` lists them as current."""
     cloud_lists_resolved_comments: bool = True
@@ -108,6 +114,8 @@ class Readings:
     """What ``/server-information`` says."""
     location_of_resolved_comment: Literal["resolved", "inline"] = "resolved"
     """[A] What ``extensions.location`` of a resolved inline comment says."""
+    conversion_content: Literal["used", "ignored", "refused"] = "used"
+    """[A] What becomes of ``content`` in a body to convert: it is the page as whose part the body is shown; nothing; 400."""
     trash_listing_allowed: bool = False
     """The account administers its spaces, so that ``/space/{key}/trash`` answers; else 403 [S]."""
 
@@ -127,6 +135,10 @@ DRAWN: dict[str, tuple[Any, ...]] = {
     "cloud_default_sort": ("id", "-id", "-modified-date"),
     "ties": ("id", "-id", "mixed"),
     "cloud_list_lag_seconds": (0.0, 0.0, 5.0, 90.0),
+    "conversion_looks": (1, 0, 2),
+    "conversion_order": ("asked", "reversed"),
+    "conversion_names_task": (True, False),
+    "conversion_content": ("used", "ignored", "refused"),
     "attachments_follow_container": (True, False),
     "cloud_lists_resolved_comments": (True, False),
     "page_by_id_answers_trashed": (True, False),

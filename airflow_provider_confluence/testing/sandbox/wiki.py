@@ -6,7 +6,7 @@ Nothing is changed here; :class:`~airflow_provider_confluence.testing.sandbox.mo
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -41,6 +41,8 @@ class Wiki:
         self._label_ids: dict[str, int] = {}
         self.extracted_texts: dict[str, str] = {}
         """What Data Center's search index took from attachments, by their ids; set by whoever needs it."""
+        self.drawings: dict[str, str | Callable[[Mapping[str, str]], str]] = {}
+        """What macros show in an export, by their names: HTML, or a function of their parameters; set by whoever needs it."""
 
     def settle(self) -> None:
         """Make the versions of live documents that are due by now; whoever asks the wiki does so first."""

@@ -1,0 +1,291 @@
+"""What only the server can show of a page: its macros cut out of the body for it, and the HTML that comes back, read.
+
+The macros of one page go to the server together, each between two marks of ours, as a body of their own: nothing that the page says besides
+comes back, so nothing stands twice. The marks tell which piece belongs to which macro, and which answer to which question, whatever order
+the answers come in. A piece is read into the same :class:`~.model.Content` as everything else, by the reader of storage format, after what
+is not text was taken out of it: scripts and styles, forms, what is hidden, pictures' addresses (they carry tokens), and the addresses of
+people, which hold their ids.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Collection, Container, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from airflow_provider_confluence.content.building import Node
+from airflow_provider_confluence.content.macros import POLICY, Handler, Macro, Walker, handle_unknown
+from airflow_provider_confluence.content.model import Content, Paragraph
+from airflow_provider_confluence.content.storage_macro import StorageMacro
+
+if TYPE_CHECKING:
+    from lxml.etree import _Element
+
+MAX_MACROS = 50
+"""So many different macros of one page are shown by the server; the others stay what storage format says of them."""
+MAX_CHARS = 1_000_000
+"""A longer macro is not sent, and a longer answer is not read."""
+# A piece may stand deep in the body itself, and deep in what shows it.
+_DEPTH = 60
+
+_TOKEN = re.compile(r"mark[0-9a-f]{16}n")
+_DECLARATION = re.compile(r"""\sxmlns:[\w.-]+="[^"]*\"""")
+_HIDDEN = re.compile(r"(?:display\s*:\s*none|visibility\s*:\s*hidden)", re.IGNORECASE)
+_DROPPED = frozenset(
+    (
+        *("script", "style", "noscript", "template", "link", "meta", "base"),
+        *("input", "button", "select", "option", "optgroup", "textarea", "datalist", "progress"),
+        *("iframe", "object", "embed", "video", "audio", "canvas", "svg", "map"),
+    )
+)
+_ERRORS = frozenset(("error", "aui-message-error", "errorMessage", "wysiwyg-unknown-macro"))
+_PERSON_CLASSES = frozenset(("confluence-userlink", "userlink", "user-mention", "user-hover", "user-link", "ak-user"))
+# Addresses of people: profiles and personal spaces of both editions, and Jira's.
+_PERSON = re.compile(
+    r"/people/|/display/~|/spaces/~|viewuserprofile\.action|/ViewProfile\.jspa|[?&](?:username|userKey|accountId|author|name)=",
+    re.IGNORECASE,
+)
+_SECRET = re.compile(r"[?&](?:jwt|[a-z_-]*token|[a-z-]*signature|sig|os_cookie)=", re.IGNORECASE)
+_KEPT = ("colspan", "rowspan", "start", "datetime")
+
+
+# ------------------------------------------------------------------------------------------ cutting out
+def find_macros(body: str, names: Collection[str], handlers: Mapping[str, Handler]) -> tuple[str, ...]:
+    """Return the macros of these names in a body in storage format, each as storage format and once, in the order of the text.
+
+    Those within another one of them are part of that. Never raises; a body that is not well-formed has none.
+
+    :param handlers: own handlers by macro name, as the body is read with them.
+    """
+    if not any(f'"{name}"' in body for name in names):
+        return ()
+    from airflow_provider_confluence.content import storage_format
+
+    found: dict[str, None] = {}
+    inside = 0
+
+    def collecting(name: str) -> Handler:
+        ordinary = _ordinary(name, handlers)
+
+        def handle(walker: Walker, macro: Macro) -> Sequence[Node]:
+            nonlocal inside
+            source = None if inside else source_of(macro)
+            if source is not None and len(found) < MAX_MACROS:
+                found.setdefault(source)
+            inside += 1
+            try:
+                return ordinary(walker, macro)
+            finally:
+                inside -= 1
+
+        return handle
+
+    storage_format.read(body, {**handlers, **{name: collecting(name) for name in names}})
+    return tuple(found)
+
+
+def source_of(macro: Macro) -> str | None:
+    """Return a macro as storage format has it; ``None`` for one of another format, of a broken body, and for one that is too long."""
+    if not isinstance(macro, StorageMacro):
+        return None
+    from lxml.etree import CDATA, tostring
+
+    element = deepcopy(macro.element)
+    element.tail = None
+    for body in element.iter("{ac}plain-text-body", "{ac}plain-text-link-body"):
+        if not len(body) and body.text and "]]>" not in body.text:
+            body.text = CDATA(body.text)
+    # Our parser declared the prefixes; Confluence knows them, by other names.
+    start, bracket, rest = tostring(element, encoding="unicode").partition(">")
+    source = _DECLARATION.sub("", start) + bracket + rest
+    return source if source.startswith("<ac:") and len(source) <= MAX_CHARS else None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Macros of one page, as one body to be shown by the server."""
+
+    macros: tuple[str, ...]
+    token: str = field(default_factory=lambda: f"mark{secrets.token_hex(8)}n")
+    """What the question is known by in its answer (:func:`token_in`)."""
+
+    @property
+    def body(self) -> str:
+        """Return the body in storage format."""
+        pieces = (f"<p>{self._mark(number)}</p>{macro}" for number, macro in enumerate(self.macros))
+        return "".join(pieces) + f"<p>{self._mark(len(self.macros))}</p>"
+
+    def _mark(self, number: int) -> str:
+        return f"{self.token}{number}e"
+
+    def read(self, html: str) -> dict[str, Content]:
+        """Return what the server shows, by macro. Never raises.
+
+        What it could not show is absent: where it gave an error or nothing at all in a macro's place, and all of them where the marks did
+        not come back as they were sent.
+        """
+        from airflow_provider_confluence.content.parsing import parse_html
+        from airflow_provider_confluence.content.storage_format import Reader
+
+        if len(html) > MAX_CHARS:
+            return {}
+        root, way = parse_html(html)
+        if way == "text":
+            return {}
+        found = {}
+        for macro, piece in zip(self.macros, self._pieces(root), strict=False):
+            _leave_words(piece)
+            if _is_error(piece):
+                continue
+            _leave_no_attributes(piece)
+            content = Reader({}, depth=_DEPTH).content(piece)
+            if content.blocks:
+                found[macro] = content
+        return found
+
+    def _pieces(self, root: _Element) -> list[_Element]:
+        """Return what stands between the marks; nothing where it is not plain what does."""
+        from lxml.etree import Element
+
+        wanted = {self._mark(number): number for number in range(len(self.macros) + 1)}
+        marks: dict[int, _Element] = {}
+        for element in root.iter("p"):
+            number = wanted.get("".join(element.itertext("*")).strip())
+            if number is not None:
+                if number in marks:
+                    return []
+                marks[number] = element
+        parents = {id(mark.getparent()) for mark in marks.values()}
+        if len(marks) != len(wanted) or len(parents) != 1:
+            return []
+        # All of it is looked at before anything is moved.
+        runs: list[list[_Element]] = []
+        for number in range(len(self.macros)):
+            run: list[_Element] = []
+            following = marks[number].getnext()
+            while following is not None and following is not marks[number + 1]:
+                run.append(following)
+                following = following.getnext()
+            if following is None:
+                return []
+            runs.append(run)
+        pieces = []
+        for number, run in enumerate(runs):
+            piece = Element("x")
+            piece.text = marks[number].tail
+            piece.extend(run)
+            pieces.append(piece)
+        return pieces
+
+
+def token_in(html: str, tokens: Container[str]) -> str | None:
+    """Return the one of these tokens that an answer names first."""
+    return next((match[0] for match in _TOKEN.finditer(html) if match[0] in tokens), None)
+
+
+# ------------------------------------------------------------------------------------------ putting in
+def shown_in_place(
+    names: Collection[str], handlers: Mapping[str, Handler], asked: Collection[str], shown: Mapping[str, Content]
+) -> dict[str, Handler]:
+    """Return the handlers by which a body is read with what the server shows in the place of its macros.
+
+    :param asked: the macros that the server was asked for. One of them that it did not show is read as ever, with a warning.
+    """
+
+    def showing(name: str) -> Handler:
+        ordinary = _ordinary(name, handlers)
+
+        def handle(walker: Walker, macro: Macro) -> Sequence[Node]:
+            source = source_of(macro)
+            content = shown.get(source) if source is not None else None
+            if content is None:
+                if source in asked:
+                    walker.warn(f"render_failed={macro.name}")
+                return ordinary(walker, macro)
+            for reference in content.references:
+                walker.refer(reference)
+            only = content.blocks[0]
+            return only.inlines if len(content.blocks) == 1 and isinstance(only, Paragraph) else content.blocks
+
+        return handle
+
+    return {**handlers, **{name: showing(name) for name in names}}
+
+
+def _ordinary(name: str, handlers: Mapping[str, Handler]) -> Handler:
+    return handlers.get(name) or POLICY.get(name) or POLICY.get(name.lower()) or handle_unknown
+
+
+# ------------------------------------------------------------------------------------------ cleaning
+def _leave_words(piece: _Element) -> None:
+    """Take out of a piece whatever shows no words, and put those of a picture in its place."""
+    for element in list(piece.iter()):
+        tag = str(element.tag).lower().removeprefix("x-")
+        if element is not piece and (tag in _DROPPED or _is_hidden(element)):
+            _drop(element)
+        elif tag in ("img", "image"):
+            _drop(element, "" if _is_portrait(element) else (element.get("alt") or element.get("title") or ""))
+
+
+def _is_error(piece: _Element) -> bool:
+    """Return whether all that a piece says is an error."""
+    words = _words(piece)
+    return bool(words) and any(_classes(e) & _ERRORS and _words(e) == words for e in piece.iter() if e is not piece)
+
+
+def _leave_no_attributes(piece: _Element) -> None:
+    """Take the attributes away, but for those that shape tables and lists and for the addresses that may be shown."""
+    for element in piece.iter():
+        tag = str(element.tag).lower()
+        if tag.startswith("{"):
+            # Words of a page that look like storage format must not be read as such: it would fetch pages, and name people.
+            element.tag = tag = "span"
+        url = (element.get("href") or "").strip() if tag == "a" else ""
+        may_show = not (
+            {name.lower() for name in _classes(element)} & _PERSON_CLASSES or _PERSON.search(url) or _SECRET.search(url)
+        )
+        kept = {name: value for name in _KEPT if (value := element.get(name)) is not None}
+        element.attrib.clear()
+        element.attrib.update(kept)
+        if url and may_show:
+            element.set("href", url)
+
+
+def _is_hidden(element: _Element) -> bool:
+    return (
+        element.get("hidden") is not None
+        or element.get("aria-hidden") == "true"
+        or "hidden" in _classes(element)
+        or bool(_HIDDEN.search(element.get("style") or ""))
+    )
+
+
+def _is_portrait(element: _Element) -> bool:
+    """Return whether a picture is somebody's: what stands beside it is their name, and what stands in it is their login name."""
+    said = f"{element.get('class') or ''} {element.get('src') or ''} {element.get('alt') or ''}".lower()
+    return "avatar" in said or "userlogo" in said or "user icon" in said
+
+
+def _classes(element: _Element) -> set[str]:
+    return set((element.get("class") or "").split())
+
+
+def _words(element: _Element) -> str:
+    return " ".join("".join(element.itertext("*")).split())
+
+
+def _drop(element: _Element, words: str = "") -> None:
+    """Remove an element; words may stand in its place, and what follows it stays."""
+    parent = element.getparent()
+    if parent is None:
+        return
+    text = words + (element.tail or "")
+    before = element.getprevious()
+    if before is not None:
+        before.tail = (before.tail or "") + text
+    else:
+        parent.text = (parent.text or "") + text
+    parent.remove(element)
