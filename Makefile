@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 SOURCES := airflow_provider_confluence tests dags benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak bench-content bench-quiet check format lint types lock clean
+.PHONY: help install demo test soak conformance bench-content bench-quiet check format lint types lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ HISTORIES ?= 200
 SEED ?=
 soak: install ## play HISTORIES=200 random histories against both editions; SEED=N plays known ones again
 	@$(BIN)/python -m tests.soak.run --histories $(HISTORIES) $(if $(SEED),--seed $(SEED))
+
+conformance: install ## hold every sink to the conformance suite and print a table
+	@$(BIN)/python -m tests.sinks.table
 
 bench-content: install ## how fast bodies become Markdown, beside what parsing alone costs
 	@$(BIN)/python -m benchmarks.content

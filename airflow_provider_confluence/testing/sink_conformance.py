@@ -19,66 +19,29 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import ClassVar
 
 import pytest
 
-from airflow_provider_confluence.documents import Document, Space, Tombstone, document_id
-from airflow_provider_confluence.errors import OwnershipError
-from airflow_provider_confluence.sinks.base import Answer, Owner, Sink
+from airflow_provider_confluence.documents import Document, Tombstone, document_id
+from airflow_provider_confluence.errors import OwnershipError, SinkUnavailableError
+from airflow_provider_confluence.sinks.base import Owner, Sink
+from airflow_provider_confluence.testing.sink_items import (
+    BARELY_TEXT,
+    DATASOURCE,
+    ODD_BUT_VALID,
+    OWNER,
+    make_document,
+    make_tombstone,
+    outcomes,
+)
 from airflow_provider_confluence.testing.sink_processes import writer_process
 
+__all__ = ["DATASOURCE", "OWNER", "SinkConformance", "make_document", "make_tombstone", "outcomes"]
+
 MakeSink = Callable[[], Sink]
-
-DATASOURCE = "conformance"
-OWNER = Owner(datasource_id=DATASOURCE, deployment_id="deployment-one", site="https://one.example.com/wiki")
-
-ODD_BUT_VALID = (
-    ("right to left", "שלום עולם العربية \u202eabc\u202c"),
-    ("emoji", "👩‍👩‍👧‍👦 🏳️‍🌈 👍🏽"),
-    ("beyond the basic plane", "𝒳𝓎 𠜎𠜱 𐍈"),
-    ("combining", "e\u0301 \u1e9b\u0323 Z͑ͫ̓ͪ̂ͫ̽͏̴̙̤̞͉͚̯̞̠͍A̴̵̜̰͔ͫ͗͢"),
-    ("not composed and composed", "\u00c5 A\u030a \u212b"),
-    ("invisible", "a\u200bb\u00adc\ufeffd\u2028e"),
-    ("Chinese, Japanese, Korean, Thai", "全文検索 ひらがな カタカナ 한국어 ภาษาไทย"),
-    ("quotation marks and operators", "\"'`; DROP TABLE doc; -- AND OR NOT NEAR(* ^ : {} \\"),
-    ("markup", "<script>&amp;</script> {{x}} ${y} %s"),
-    ("white space", "\ttab\r\nline\u00a0hard\u3000wide"),
-)
-BARELY_TEXT = (("NUL", "before\x00after"), ("lone surrogate", "before\ud83dafter"), ("control", "\x01\x1b\x7f\x85"))
-
-
-def make_document(
-    number: int, revision: int, *, datasource_id: str = DATASOURCE, title: str = "", content: str = ""
-) -> Document:
-    """Return a page; its title and content follow from number and revision unless they are given."""
-    return Document(
-        id=document_id(datasource_id, str(number)),
-        datasource_id=datasource_id,
-        datasource_name="Conformance",
-        content_id=str(number),
-        revision=revision,
-        type="page",
-        status="current",
-        title=title or f"Page {number}",
-        content=content or f"Text of page {number} as of revision {revision}",
-        url=f"https://one.example.com/wiki/pages/{number}",
-        space=Space(id="1", key="DOCS", name="Documents"),
-        source_version=1,
-        labels=("kept",),
-        updated="2026-03-01T09:30:00.000Z",
-    )
-
-
-def make_tombstone(number: int, revision: int, *, datasource_id: str = DATASOURCE) -> Tombstone:
-    """Return the order to delete the page of that number."""
-    return Tombstone(document_id(datasource_id, str(number)), datasource_id, str(number), revision)
-
-
-def outcomes(answers: Sequence[Answer]) -> list[str]:
-    """Return the outcomes alone, in order."""
-    return [answer.outcome for answer in answers]
 
 
 class SinkConformance:
@@ -103,6 +66,17 @@ class SinkConformance:
     def pass_time(self, seconds: float) -> None:  # noqa: ARG002
         """Make the sink and its destination believe that this much time has passed. Optional; do nothing where no clock is read."""
         pytest.skip("not checked: define pass_time() so that the suite can move the clock of the sink")
+
+    def down(self) -> AbstractContextManager[None]:
+        """Take the destination away for as long as the block lasts: no connection, a file that is locked. Optional."""
+        pytest.skip("not checked: define down() so that the suite can take the destination away")
+
+    def cutting(self, after_bytes: int) -> AbstractContextManager[None]:  # noqa: ARG002
+        """Break connections after so many more bytes, for as long as the block lasts. Optional.
+
+        :class:`~airflow_provider_confluence.testing.tcp_proxy.TcpProxy` does both, for whatever speaks TCP.
+        """
+        pytest.skip("not checked: define cutting() so that the suite can break a connection in the middle")
 
     # -------------------------------------------------------------------------------------- help for the cases
     @pytest.fixture
@@ -377,6 +351,54 @@ class SinkConformance:
         finally:
             stranger.close()
 
+    # -------------------------------------------------------------------------------------- a destination in trouble
+    def test_a_destination_that_is_away_is_said_to_be_and_is_used_when_it_is_back(self, make_sink: MakeSink) -> None:
+        sink = make_sink()
+        try:
+            with self.down():
+                with pytest.raises(SinkUnavailableError):
+                    sink.check()
+                with pytest.raises(SinkUnavailableError):
+                    sink.open(OWNER)
+            sink.check()
+            sink.open(OWNER)
+            assert outcomes(sink.write([make_document(1, 1)])) == ["written"]
+            sink.flush()
+        finally:
+            sink.close()
+
+    def test_a_destination_that_goes_away_takes_nothing_until_it_is_back(self, sink: Sink) -> None:
+        before, batch = make_document(1, 1), [make_document(number, 2) for number in range(1, 20)]
+        sink.write([before])
+        with self.down():
+            assert _tried(sink, batch) <= {"retry"}
+
+        _reopen(sink)
+        assert outcomes(sink.write(batch)) == ["written"] * 19
+        if sink.capabilities.inventory:
+            assert self.held(sink) == {str(number): 2 for number in range(1, 20)}
+
+    @pytest.mark.parametrize("after_bytes", [0, 700, 5_000, 40_000, 200_000])
+    def test_a_connection_cut_in_the_middle_loses_nothing_that_was_acknowledged(
+        self, sink: Sink, after_bytes: int
+    ) -> None:
+        batch = [make_document(number, 2, content=f"{number} " * 500) for number in range(200)]
+        sink.write([make_document(number, 1) for number in range(0, 200, 10)])
+        with self.cutting(after_bytes):
+            try:
+                answers = sink.write(batch)
+            except SinkUnavailableError:
+                answers = []
+        assert set(outcomes(answers)) <= {"written", "retry"}
+        _reopen(sink)
+        if sink.capabilities.inventory:
+            held, answered = self.held(sink), zip(batch, answers, strict=False)
+            lost = [i.content_id for i, a in answered if a.outcome == "written" and held.get(i.content_id) != 2]
+            assert lost == []
+        assert set(outcomes(sink.write(batch))) <= {"written", "superseded"}
+        if sink.capabilities.inventory:
+            assert self.held(sink) == {str(number): 2 for number in range(200)}
+
     # -------------------------------------------------------------------------------------- several writers, crashes
     def test_two_writers_in_threads_leave_the_highest_revisions(self, make_sink: MakeSink, sink: Sink) -> None:
         self.needs(sink, "versioned", "inventory")
@@ -453,3 +475,17 @@ class SinkConformance:
     def _needs_processes(self) -> None:
         if not self.crosses_processes:
             pytest.skip("declared: not held (crosses_processes)")
+
+
+def _reopen(sink: Sink) -> None:
+    """Close and open, as the next try of a task does with a sink of its own."""
+    sink.close()
+    sink.open(OWNER)
+
+
+def _tried(sink: Sink, batch: Sequence[Document | Tombstone]) -> set[str]:
+    """Return the outcomes of a write; none where the whole of it could not be delivered."""
+    try:
+        return set(outcomes(sink.write(batch)))
+    except SinkUnavailableError:
+        return set()

@@ -1,13 +1,14 @@
 """The sinks of this package that need no server, held to the suite that every sink is held to."""
 
+import sqlite3
+from contextlib import closing, contextmanager
 from functools import partial
 
 import pytest
 
 from airflow_provider_confluence.sinks.base import Capabilities
-from airflow_provider_confluence.sinks.local import LocalIndex
+from airflow_provider_confluence.sinks.local import LocalIndex, LocalSink
 from airflow_provider_confluence.sinks.memory import MemoryDestination, MemorySink
-from airflow_provider_confluence.sinks.registry import make_sink as make_any_sink
 from airflow_provider_confluence.testing.sink_conformance import SinkConformance
 
 pytest_plugins = ["pytester"]
@@ -20,8 +21,7 @@ class TestLocalSink(SinkConformance):
     @pytest.fixture
     def make_sink(self, tmp_path):
         self.path = tmp_path / "conformance.sqlite3"
-        settings = {"type": "local", "max_document_bytes": self.max_document_bytes}
-        return partial(make_any_sink, settings, "conformance", storage=tmp_path)
+        return partial(LocalSink, self.path, max_document_bytes=self.max_document_bytes, busy_timeout_seconds=4)
 
     def read(self, document_id):
         with LocalIndex(self.path) as index:
@@ -29,6 +29,14 @@ class TestLocalSink(SinkConformance):
 
     def pass_time(self, seconds):
         """Tombstones have no age here, and nothing reads a clock."""
+
+    @contextmanager
+    def down(self):
+        """Another program holds the file."""
+        LocalSink(self.path).check()
+        with closing(sqlite3.connect(self.path, isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            yield
 
 
 class TestMemorySink(SinkConformance):
