@@ -16,16 +16,16 @@ import unicodedata
 
 SEPARATOR = "\u200b"
 
-_ALONE = (
+ALONE = (
     "\u3005-\u3007\u3021-\u3029\u3041-\u3096\u309d-\u309f\u30a1-\u30fa\u30fc-\u30ff\u3105-\u312f\u3131-\u318e\u31a0-\u31bf\u31f0-\u31ff"
     "\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\uff66-\uff9d\uffa1-\uffdc\U00020000-\U0003ffff"
     "\u0e01-\u0e30\u0e32\u0e33\u0e40-\u0e46\u0e81-\u0eb0\u0eb2\u0eb3\u0ebd\u0ec0-\u0ec6\u0edc-\u0edf"
     "\u1000-\u102a\u103f\u1050-\u1055\u1780-\u17b3"
 )
-_MARKS = "\u3099\u309a\uff9e\uff9f\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ece\u102b-\u103e\u1056-\u1059\u17b4-\u17d3"
-_HAS_ALONE = re.compile(f"[{_ALONE}]")
+MARKS = "\u3099\u309a\uff9e\uff9f\u0e31\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ece\u102b-\u103e\u1056-\u1059\u17b4-\u17d3"
+_HAS_ALONE = re.compile(f"[{ALONE}]")
 # Before each such character that follows a word character, and between such a character (with its marks) and another script's word.
-_GAP = re.compile(f"(?<=[\\w{_MARKS}])(?=[{_ALONE}])|(?<=[{_ALONE}{_MARKS}])(?=\\w)(?![{_ALONE}{_MARKS}])")
+_GAP = re.compile(f"(?<=[\\w{MARKS}])(?=[{ALONE}])|(?<=[{ALONE}{MARKS}])(?=\\w)(?![{ALONE}{MARKS}])")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _QUERY_PART = re.compile(r'"([^"]*)"|([^\s"]+)')
 

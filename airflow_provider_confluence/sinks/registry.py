@@ -17,6 +17,7 @@ ENTRY_POINT_GROUP = "airflow_provider_confluence.sinks"
 
 _FACTORIES = {
     "local": "airflow_provider_confluence.sinks.local:from_settings",
+    "postgres": "airflow_provider_confluence.sinks.postgres:from_settings",
 }
 
 
