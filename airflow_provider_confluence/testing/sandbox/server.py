@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import base64
 import secrets
-import socket
-import sys
 import threading
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Literal, Protocol
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote
 
 from airflow_provider_confluence.testing.sandbox.access import Account
 from airflow_provider_confluence.testing.sandbox.admin import Admin
@@ -25,10 +20,14 @@ from airflow_provider_confluence.testing.sandbox.model import Model
 from airflow_provider_confluence.testing.sandbox.records import Item
 from airflow_provider_confluence.testing.sandbox.request_log import RequestLog
 from airflow_provider_confluence.testing.sandbox.web import Request, Response, text_response
+from airflow_provider_confluence.testing.sandbox.wire import WireServer
 
 Edition = Literal["cloud", "datacenter"]
 Observer = Callable[[Request, Response], None]
 """Called with each request to Confluence and its answer, in the thread that serves it, before the answer is sent."""
+
+
+_SERVER = "AtlassianEdge"
 
 
 class _App(Protocol):
@@ -84,7 +83,7 @@ class Sandbox:
         self.requests = RequestLog()
         self._port = port
         self._stopping = threading.Event()
-        self._servers: list[_Server] = []
+        self._servers: list[WireServer] = []
         self._media_secret = secrets.token_hex(16)
         if self.model.user("indexer") is None:
             self.model.add_user("indexer", "Index Er")
@@ -102,10 +101,10 @@ class Sandbox:
         if self._servers:
             raise RuntimeError("the sandbox runs already")
         self._stopping.clear()
-        site = _Server(self._port, self._serve_site, self._stopping, self._date)
+        site = WireServer(self._port, self._serve_site, self._stopping, self._date, _SERVER)
         self._servers = [site]
         if self.edition == "cloud":
-            self._servers.append(_Server(0, self._serve_media, self._stopping, self._date))
+            self._servers.append(WireServer(0, self._serve_media, self._stopping, self._date, _SERVER))
         for server in self._servers:
             server.start()
         return self
@@ -203,125 +202,3 @@ class Sandbox:
             if item is None or int(parts[3]) > len(item.files):
                 return text_response("Not found", 404, "text/plain")
             return Response(200, item.file(int(parts[3])), {"Content-Type": item.media_type})
-
-
-# ---------------------------------------------------------------------------------------- the wire
-@dataclass
-class _Wire:
-    """What a connection needs from its server."""
-
-    answer: Callable[[Request], Response]
-    stopping: threading.Event
-    date: Callable[[], str]
-
-
-class _Server(ThreadingHTTPServer):
-    """One listening socket; it knows its connections, so that stopping leaves none behind."""
-
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
-    allow_reuse_address = True
-
-    def __init__(
-        self, port: int, answer: Callable[[Request], Response], stopping: threading.Event, date: Callable[[], str]
-    ) -> None:
-        super().__init__(("127.0.0.1", port), _Connection)
-        self.wire = _Wire(answer, stopping, date)
-        self.port = int(self.server_address[1])
-        self._open: dict[socket.socket, threading.Thread] = {}
-        self._open_lock = threading.Lock()
-        self._thread = threading.Thread(
-            target=self.serve_forever, args=(0.02,), name=f"sandbox-{self.port}", daemon=True
-        )
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def stop(self) -> None:
-        self.shutdown()
-        self._thread.join()
-        self.server_close()
-        with self._open_lock:
-            connections = list(self._open.items())
-        for connection, _ in connections:
-            with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        for _, thread in connections:
-            thread.join(timeout=5)
-
-    def process_request_thread(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]
-        with self._open_lock:
-            self._open[request] = threading.current_thread()
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            with self._open_lock:
-                self._open.pop(request, None)
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of connections that the other side closed; a bug of ours must not hide."""
-        if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
-            super().handle_error(request, client_address)  # type: ignore[arg-type]
-
-
-class _Connection(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    server: _Server
-
-    def do_GET(self) -> None:
-        self._exchange()
-
-    do_POST = do_PUT = do_DELETE = do_HEAD = do_GET  # noqa: N815 - names of the base class
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Stay silent: the request log is in Python."""
-
-    def _exchange(self) -> None:
-        wire = self.server.wire
-        length = int(self.headers.get("Content-Length") or 0)
-        body = self.rfile.read(length) if length else b""
-        target = urlsplit(self.path)
-        request = Request(
-            self.command,
-            target.path,
-            parse_qs(target.query, keep_blank_values=True),
-            {name.lower(): value for name, value in self.headers.items()},
-            body,
-            f"http://{self.headers.get('Host') or '127.0.0.1:' + str(self.server.port)}",
-            target.query,
-        )
-        self._send(wire.answer(request))
-
-    def _send(self, response: Response) -> None:
-        """Send head and body in one piece: two small writes would wait for each other's acknowledgement."""
-        stopping, delivery = self.server.wire.stopping, response.delivery
-        if delivery.drop:
-            self.close_connection = True
-            return
-        body = response.encode()
-        if delivery.stall_seconds and delivery.stall_after_bytes is None:
-            stopping.wait(delivery.stall_seconds)
-        reason = self.responses.get(response.status, ("", ""))[0]
-        headers = {"Date": self.server.wire.date(), "Server": "AtlassianEdge", **response.headers}
-        lines = [f"HTTP/1.1 {response.status} {reason}", *(f"{name}: {value}" for name, value in headers.items())]
-        lines.append(f"Content-Length: {len(body)}")
-        head = "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n"
-        if self.command == "HEAD":
-            body = b""
-        if delivery.cut_after_bytes is not None:
-            self.wfile.write(head + body[: delivery.cut_after_bytes])
-            self.close_connection = True
-        elif delivery.drip_seconds:
-            size = max(-(-len(body) // max(delivery.drip_pieces, 1)), 1)
-            self.wfile.write(head)
-            for start in range(0, len(body), size):
-                stopping.wait(delivery.drip_seconds / max(delivery.drip_pieces, 1))
-                self.wfile.write(body[start : start + size])
-        elif delivery.stall_seconds and delivery.stall_after_bytes is not None:
-            self.wfile.write(head + body[: delivery.stall_after_bytes])
-            stopping.wait(delivery.stall_seconds)
-            self.wfile.write(body[delivery.stall_after_bytes :])
-        else:
-            self.wfile.write(head + body)
