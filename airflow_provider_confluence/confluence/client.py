@@ -217,6 +217,12 @@ class ConfluenceClient(Protocol):
     def tree_nodes(self, nodes: Iterable[tuple[str, str]]) -> dict[str, Entry]:
         """Return folders and their like by id, given ``(id, type)``; invisible ones are absent. 1 request each: they have no list."""
 
+    def find_tree_nodes(self, spaces: Sequence[Space]) -> list[tuple[str, str]]:
+        """Return the ``(id, type)`` of folders and their like that a search finds in the spaces; it may lag, and finds none on Data Center.
+
+        ⌈found / 200⌉ requests a space, 1 at least. What the search refuses is as good as not there: nothing raises but the credential.
+        """
+
     def people(self, account_ids: Iterable[str]) -> dict[str, str]:
         """Return display names by account id, in bulk; unknown accounts are absent."""
 

@@ -368,6 +368,10 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
         """
         return {}
 
+    def find_tree_nodes(self, spaces: Sequence[Space]) -> list[tuple[str, str]]:  # noqa: ARG002
+        """Return nothing: the tree is of pages alone."""
+        return []
+
     def people(self, account_ids: Iterable[str]) -> dict[str, str]:
         """Return display names by user key or user name; unknown ones are absent. 1 or 2 requests each: listings carry the names."""
 

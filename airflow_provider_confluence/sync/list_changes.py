@@ -156,6 +156,8 @@ class _Listing:
         check_roots(self.client, self.datasource, self.spaces)
         judged = self._list(known, head)
         judged.within.update(self.scope.tree_above(judged.within))
+        if self.mode != "changes" and not self.targets:
+            judged.within.update(self.scope.tree_found())
         run.reached("listed")
         entries = judged.within
         if self.mode == "changes":

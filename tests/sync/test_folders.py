@@ -50,6 +50,63 @@ def test_a_folder_is_a_document_with_its_title_place_and_address_and_no_content(
     assert [step.title for step in documents[page].ancestors] == ["Outer", "Inner"]
 
 
+def test_a_folder_that_holds_no_page_is_found_by_a_search_when_everything_is_compared(cloud_wiki):
+    outer = cloud_wiki.model.create_folder("DOCS", "Outer")
+    inner = cloud_wiki.model.create_folder("DOCS", "Inner", parent=outer)
+    cloud_wiki.model.create_folder("OPS", "Elsewhere")
+    assert cloud_wiki.run().clean
+    assert {outer: "Outer", inner: "Inner"} == folders(cloud_wiki)
+    assert [step.title for step in cloud_wiki.documents()[inner].ancestors] == ["Outer"]
+    late = cloud_wiki.model.create_folder("DOCS", "Late")
+    cloud_wiki.run(mode="changes")
+    assert late not in folders(cloud_wiki)
+    cloud_wiki.run(mode="reconcile")
+    assert folders(cloud_wiki)[late] == "Late"
+    cloud_wiki.model.purge(late)
+    assert cloud_wiki.run(mode="reconcile").clean
+    assert late not in folders(cloud_wiki)
+    assert cloud_wiki.run(mode="reconcile").counts["written"] == 0
+
+
+def test_what_the_search_does_not_find_stays_as_long_as_it_is_there(cloud_wiki):
+    empty = cloud_wiki.model.create_folder("DOCS", "Empty")
+    cloud_wiki.run()
+    cloud_wiki.model.readings.cql_finds_tree = "nothing"
+    assert cloud_wiki.run(mode="reconcile").clean
+    assert {empty: "Empty"} == folders(cloud_wiki)
+    cloud_wiki.model.purge(empty)
+    assert cloud_wiki.run(mode="reconcile").clean
+    assert folders(cloud_wiki) == {}
+
+
+def test_folders_are_searched_for_alone_where_the_search_knows_no_other_type(cloud_wiki):
+    empty = cloud_wiki.model.create_folder("DOCS", "Empty")
+    cloud_wiki.definition["space"] = ["DOCS", "OPS"]
+    cloud_wiki.model.readings.cql_finds_tree = "folders"
+    assert cloud_wiki.run().clean
+    assert {empty: "Empty"} == folders(cloud_wiki)
+    asked = cloud_wiki.sandbox.requests.matching("*/rest/api/content/search")
+    searched = [each for each in asked if "folder" in each.query["cql"][0]]
+    assert [each.status for each in searched] == [400, 200, 200]
+
+
+def test_a_search_that_fails_costs_nothing_but_what_it_would_have_found(cloud_wiki):
+    folder, _ = in_a_folder(cloud_wiki)
+    cloud_wiki.model.create_folder("DOCS", "Empty")
+    cloud_wiki.sandbox.faults.add(Respond(403, route="*/rest/api/content/search", times=None))
+    assert cloud_wiki.run().clean
+    assert {folder: "Folder"} == folders(cloud_wiki)
+
+
+def test_only_empty_folders_below_the_root_pages_are_taken(cloud_wiki):
+    root = cloud_wiki.model.create_page("DOCS", "Root")
+    below = cloud_wiki.model.create_folder("DOCS", "Below", parent=root)
+    cloud_wiki.model.create_folder("DOCS", "Beside")
+    cloud_wiki.definition["root_pages"] = [root]
+    assert cloud_wiki.run().clean
+    assert {below: "Below"} == folders(cloud_wiki)
+
+
 def test_folders_cost_no_request_that_the_ancestors_of_pages_do_not_cost(cloud_wiki):
     for title in ("One", "Two", "Three"):
         in_a_folder(cloud_wiki, title)

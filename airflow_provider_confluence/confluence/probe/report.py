@@ -91,6 +91,9 @@ class Report:
 _CHANGE = "it would take a change of the wiki to see it"
 _ELSEWHERE = "the credential would have to be sent to another host"
 
+_NO_POST = "the probe sends no bodies to be converted"
+_NO_LIST = "no list but the search itself would tell what it should find"
+
 _BOTH = (
     Assumption("move_bumps_version", "A", "A move makes no new version.", False, _CHANGE),
     Assumption("restore_bumps_version", "A", "Restoring from the trash makes no new version.", False, _CHANGE),
@@ -136,6 +139,10 @@ CLOUD: tuple[Assumption, ...] = (
     Assumption(
         "live_snapshot_seconds", "A", "An edit of a live document becomes a version minutes later.", 600, _CHANGE
     ),
+    Assumption("conversion_looks", "A", "A conversion is done a moment after it was asked for.", 1, _NO_POST),
+    Assumption("conversion_order", "A", "Results of conversions come in the order asked for.", "asked", _NO_POST),
+    Assumption("conversion_names_task", "A", "The result of a conversion names its task.", True, _NO_POST),
+    Assumption("cql_finds_tree", "A", "A search finds folders, whiteboards, databases and embeds.", "all", _NO_LIST),
     Assumption("ties", "A", "Rows that are alike in what is sorted by are ordered by id.", "id", _CHANGE),
     Assumption("cloud_list_lag_seconds", "A", "Lists know of a change at once.", 0, _CHANGE),
 )
@@ -161,5 +168,6 @@ DATACENTER: tuple[Assumption, ...] = (
     Assumption(
         "location_of_resolved_comment", "A", "The location of a resolved inline comment is 'resolved'.", "resolved"
     ),
+    Assumption("conversion_content", "A", "A body to convert may name its page as content.", "used", _NO_POST),
     Assumption("trash_listing_allowed", "setting", "The trash is shown to administrators of the space only.", False),
 )

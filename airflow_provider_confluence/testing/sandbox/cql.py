@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 
-from airflow_provider_confluence.testing.sandbox.records import Item
+from airflow_provider_confluence.testing.sandbox.records import Item, ItemType
 from airflow_provider_confluence.testing.sandbox.web import RefusedError
 from airflow_provider_confluence.testing.sandbox.wiki import Wiki
 
@@ -173,6 +173,8 @@ class _Parser:
             spaces = {space.id for space in (model.space(value) for value in values) if space is not None}
             return lambda item: item.space_id in spaces
         if field == "type":
+            if model.readings.cql_finds_tree == "folders" and not _OTHER_NODES.isdisjoint(values):
+                raise _refuse(self._text, "unknown type")
             return lambda item: item.type in values
         if field == "label":
             wanted = {value.lower() for value in values}
@@ -233,6 +235,9 @@ class _Parser:
         raise _refuse(self._text, f"no such date: {text}")
 
 
+_OTHER_NODES = frozenset(("whiteboard", "database", "embed"))
+
+
 class Search:
     """Finds items by CQL and keeps what it found until the model or the minute changes, so that paging through it is quick."""
 
@@ -246,11 +251,16 @@ class Search:
         now = model.clock()
         lag = model.readings.cql_index_lag_seconds
         moment = now if lag else int(now.timestamp()) // 60
-        key = (text, viewer, model.index.generation, moment, model.readings.cql_lists_archived)
+        readings = model.readings
+        key = (text, viewer, model.index.generation, moment, readings.cql_lists_archived, readings.cql_finds_tree)
         found = self._kept.get(key)
         if found is None:
             query = parse(text, model)
-            order = model.index.order(("page", "blogpost", "attachment", "comment"), None, query.sort)
+            types: tuple[ItemType, ...] = ("page", "blogpost", "attachment", "comment")
+            if "folder" in text and readings.cql_finds_tree != "nothing":
+                # (A search that names no type does not find them.)
+                types = (*types, "folder")
+            order = model.index.order(types, None, query.sort)
             seen = ("current", "archived") if model.readings.cql_lists_archived else ("current",)
             found = [
                 item

@@ -83,6 +83,9 @@ class Readings:
     """[R] Absolute dates in CQL are read in a zone this far east of UTC (CONFCLOUD-70966)."""
     cql_lists_archived: bool = False
     """[A] A search finds archived pages."""
+    cql_finds_tree: Literal["all", "folders", "nothing"] = "all"
+    """Folders are found where a search asks for their type [R]; whiteboards and their like too [A], or their types are refused with 400
+    (``folders``); ``nothing``: none of them is found."""
     search_cap_bare: int = 1000
     """[S: KB for Data Center, A: Cloud] Rows of a search without expansions."""
     search_cap_expanded: int = 200
@@ -150,6 +153,7 @@ DRAWN: dict[str, tuple[Any, ...]] = {
     "cql_index_lag_seconds": (0.0, 60.0, 400.0),
     "cql_zone_offset_minutes": (0, 330, -480),
     "cql_lists_archived": (False, True),
+    "cql_finds_tree": ("all", "folders", "nothing"),
     "search_cap_bare": (1000, 4),
     "search_cap_expanded": (200, 3),
     "search_cap_body": (50, 2),
