@@ -9,7 +9,8 @@ from collections.abc import Sequence
 _EXPONENT = re.compile(r"[+-−–]?\d+(?:[.,]\d+)?\Z")
 # After these a label or a name stands apart; after an opening bracket or an @ it does not.
 _ENDS = frozenset(":,;.!?)")
-_AFTER_SPACE = ("", " ", "\n")
+_AFTER_SPACE = frozenset(("", " ", "\n"))
+_SIGNS = frozenset("*_~")
 _EXPRESSION = re.compile(r"\w+(?:[-+/−]\w+)+\Z")
 
 
@@ -33,22 +34,25 @@ def edges(text: str) -> tuple[str, str, str]:
 
 
 def assembled(pieces: Sequence[tuple[str, str, bool]]) -> str:
-    """Join the pieces; a mark that Markdown would not read as one where it stands is left out, for a stray star is worse."""
+    """Join the pieces; a mark that Markdown would not read as one where it stands is left out, for a stray star is worse.
+
+    :param pieces: text, the mark to put around it, whether it is a word of its own; no text is empty.
+    """
     out: list[str] = []
     before = ""
-    for index, (text, mark, own_word) in enumerate(pieces, 1):
-        if mark or own_word:
-            after = pieces[index][0][0] if index < len(pieces) else ""
-            if own_word:
-                lead = " " if before and (before in _ENDS or before.isalnum()) else ""
-                text = f"{lead}{text} " if after and after.isalnum() else lead + text
-            if mark:
-                text = _marked(text, mark, before, after, pieces, index)
+    for following, (text, mark, own_word) in enumerate(pieces, 1):
+        if own_word:
+            lead = " " if before and (before in _ENDS or before.isalnum()) else ""
+            trail = " " if following < len(pieces) and pieces[following][0][0].isalnum() else ""
+            text = f"{lead}{text}{trail}"
+        if mark:
+            text = _marked(text, mark, before, pieces, following)
         first = text[:1]
-        if first == " " and before in _AFTER_SPACE:
-            text = text.lstrip(" ") if before != "" or not out else text
-            if text[:1] == "\n":
-                text = "  " + text
+        if first == " ":
+            if before in _AFTER_SPACE:
+                text = text.lstrip(" ")
+                if text[:1] == "\n":
+                    text = "  " + text
         # What only meets here must not read as a link or a picture.
         elif first == "(" and before == "]":
             text = "\\" + text
@@ -60,32 +64,29 @@ def assembled(pieces: Sequence[tuple[str, str, bool]]) -> str:
     return "".join(out)
 
 
-def _marked(
-    text: str, mark: str, before: str, after: str, pieces: Sequence[tuple[str, str, bool]], following: int
-) -> str:
+def _marked(text: str, mark: str, before: str, pieces: Sequence[tuple[str, str, bool]], following: int) -> str:
     """Return the text between its marks, or bare where they would be read as text."""
+    after = ""
+    if following < len(pieces):
+        neighbour, its_mark, _ = pieces[following]
+        after = neighbour[0]
+        if its_mark and after not in " \n":
+            after = "*"
+    lead = trail = ""
     if text[0] in " \n" or text[-1] in " \n\\":
         lead, text, trail = edges(text)
-    else:
-        lead = trail = ""
-    left = lead[-1:] or before
-    right = trail[:1] or ("*" if _begins_marked(pieces, following) else after)
-    if text and _flanks(left, text[0]) and _flanks(right, text[-1]):
+    if text and _flanks(lead[-1:] or before, text[0]) and _flanks(trail[:1] or after, text[-1]):
         return f"{lead}{mark}{text}{mark}{trail}"
     return lead + text + trail
 
 
-def _begins_marked(pieces: Sequence[tuple[str, str, bool]], index: int) -> bool:
-    return index < len(pieces) and bool(pieces[index][1]) and not pieces[index][0].startswith((" ", "\n"))
-
-
 def _flanks(outside: str, inside: str) -> bool:
     """Return whether a mark between these characters opens or closes, by CommonMark's rule of flanking runs."""
-    if outside in ("*", "_", "~"):
+    if outside in _SIGNS:
         return False
     if inside.isalnum():
         return True
-    if inside.isspace() or inside in "*_~":
+    if inside.isspace() or inside in _SIGNS:
         return False
     if not _is_punctuation(inside):
         return True

@@ -9,8 +9,9 @@ import re
 from html import unescape
 from urllib.parse import quote
 
-_SPECIAL = re.compile(r"\\+|`+|\*+|_+|~+|<|&(?=#?\w{1,40};)|\](?=\()")
-_SPECIAL_IN_LABEL = re.compile(_SPECIAL.pattern + r"|[\[\]]")
+# Every alternative begins with one plain character: only then does the search skip from candidate to candidate at C speed.
+_SPECIAL = re.compile(r"\\\\*|``*|\*\**|__*|~~*|<|&(?=#?\w{1,40};)|\](?=\()")
+_SPECIAL_IN_LABEL = re.compile(_SPECIAL.pattern + r"|\[|\]")
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 _UNSURE_ENDS = frozenset("&<\\")
 _LINE_START = re.compile(

@@ -154,7 +154,8 @@ class _Writer:
         return self._known[reference]
 
     def url(self, reference: Reference) -> str:
-        url = self.known(reference).url or (reference.url if isinstance(reference, UrlReference) else "")
+        known = _NOTHING if self._resolve is None else self.known(reference)
+        url = known.url or (reference.url if isinstance(reference, UrlReference) else "")
         if not url or (url[:4] != "http" and _UNSAFE.match(url)):
             return ""
         if isinstance(reference, UrlReference):
@@ -380,7 +381,8 @@ class _Writer:
         return _BREAKS[where], "", False
 
     def _link(self, link: Link, where: Where, within: frozenset[str]) -> tuple[str, str, bool]:
-        return self._link_text(link, where, within), "", not link.children
+        text = self._link_text(link, where, within)
+        return text, "", not link.children
 
     def _link_text(self, link: Link, where: Where, within: frozenset[str]) -> str:
         reference = link.reference
@@ -391,11 +393,11 @@ class _Writer:
                 return self._run(children, where, within)
             return escaped(known.text or default_text(reference), in_label=True)
         url = self.url(reference)
-        bare = isinstance(reference, UrlReference) and (not children or inline_text(children) == reference.url)
+        bare = isinstance(reference, UrlReference) and _shows_itself(reference.url, children)
         if bare and not known.text and url and _AUTOLINK.match(url):
             return f"<{url}>"
         if children and not (bare and known.text):
-            text = self._run(children, where, (within | _LINK) if url else within)
+            text = self._run(children, where, (within | _LINK if within else _LINK) if url else within)
         else:
             target = reference.target if isinstance(reference, IncludeReference) else reference
             text = escaped(known.text or default_text(target), followed=True, in_label=bool(url))
@@ -452,6 +454,13 @@ _INLINES: Mapping[type, Callable[[_Writer, Any, Where, frozenset[str]], tuple[st
 def _may_interrupt(block: List) -> bool:
     """Return whether Markdown lets this list begin right under a line of text."""
     return bool(block.items and block.items[0].blocks) and (not block.ordered or block.start == 1)
+
+
+def _shows_itself(url: str, children: Sequence[Inline]) -> bool:
+    """Return whether the text of a link is no more than its URL."""
+    if len(children) == 1 and isinstance(only := children[0], str):
+        return only.strip() == url
+    return not children or inline_text(children) == url
 
 
 def _panel_head(panel: Panel) -> str:
