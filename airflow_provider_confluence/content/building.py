@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Any, cast
 
 from airflow_provider_confluence.content.model import (
     Block,
@@ -40,9 +40,12 @@ Node = Inline | Block
 BLOCKS = frozenset((Paragraph, Heading, CodeBlock, Quote, Panel, Group, Excerpt, Include, List, Table, Rule))
 NODES = BLOCKS | {str, Styled, Code, Link, Image, Status, LineBreak}
 _JOINING = frozenset((Styled, Code))
+_ALONE = frozenset((Link, Image, Status))
 _SPACES = re.compile("[ \t\r\n\f\v\u00a0]+")
 _INVISIBLE = re.compile("[\u00ad\ufeff]")
 EDGE = " \u200b"
+# Longer text is gathered first and joined at once: piece by piece would be quadratic.
+_MAX_JOINED = 1_000
 _BREAK = LineBreak()
 
 
@@ -53,20 +56,11 @@ def is_block(node: Node) -> bool:
 
 def as_blocks(nodes: Sequence[Node], make: Callable[[tuple[Inline, ...]], Block] = Paragraph) -> list[Block]:
     """Return the nodes as blocks: each run of inlines becomes what ``make`` makes of it, unless it is blank."""
-    # The usual case, worth its own way: a paragraph of plain text, a cell or item that holds one paragraph.
-    if len(nodes) == 1:
-        only = nodes[0]
-        if isinstance(only, str):
-            text = spaced(only).strip(EDGE)
-            return [make((text,))] if text else []
-        if only.__class__ in BLOCKS:
-            return [only]  # type: ignore[list-item]
-    for node in nodes:
-        if node.__class__ in BLOCKS:
-            break
-    else:  # the other usual case: a paragraph of text and marks
-        inlines = collapsed(nodes)  # type: ignore[arg-type]
+    inlines = _as_they_come(nodes, True)
+    if inlines is not None:  # the usual case: a paragraph of text and marks
         return [make(inlines)] if inlines else []
+    if len(nodes) == 1 and nodes[0].__class__ in BLOCKS:
+        return [nodes[0]]  # type: ignore[list-item]
     blocks: list[Block] = []
     run: list[Inline] = []
     for node in nodes:
@@ -149,6 +143,10 @@ def spaced(text: str) -> str:
     # What is printable holds no other white space than the plain space: one look at C speed for nearly every text there is.
     if text.isprintable() and "  " not in text:
         return text
+    if "\u00a0" in text:  # by far the commonest of what is not
+        text = text.replace("\u00a0", " ")
+        if text.isprintable() and "  " not in text:
+            return text
     return _SPACES.sub(" ", _INVISIBLE.sub("", text))
 
 
@@ -157,30 +155,40 @@ def collapsed(run: Sequence[Inline], *, trim: bool = True) -> tuple[Inline, ...]
 
     :param trim: take white space and breaks from both ends, and white space from around breaks, as at the edges of a paragraph.
     """
+    kept = _as_they_come(run, trim)
+    return _collapsed_slowly(run, trim) if kept is None else kept
+
+
+def _as_they_come(run: Sequence[Node], trim: bool) -> tuple[Inline, ...] | None:
+    """Return the run collapsed where that needs one look at each node; ``None`` where a line breaks, neighbours join or a block stands."""
     before: type | None = None
-    kept: list[Inline] = []
+    kept: list[Any] = []
     for node in run:
         kind = node.__class__
         if kind is str:
-            if before is str:
-                return _collapsed_slowly(run, trim)
+            if before is str:  # what a style without a sign leaves: its words beside those around it
+                joined = kept[-1] + node
+                if len(joined) > _MAX_JOINED:
+                    return None
+                kept[-1] = spaced(joined)
+                continue
             if "  " in node or not node.isprintable():  # type: ignore[operator,union-attr]
                 node = spaced(node)  # type: ignore[arg-type]
                 if not node:
                     continue
-        elif kind is LineBreak or (kind is before and kind in _JOINING):
-            return _collapsed_slowly(run, trim)
+        elif kind not in _ALONE and (kind is before or kind not in _JOINING):
+            return None
         before = kind
         kept.append(node)
     if trim and kept:
-        if isinstance(first := kept[0], str):
-            kept[0] = first.lstrip(EDGE)
-        if isinstance(last := kept[-1], str):
-            kept[-1] = last.rstrip(EDGE)
-        if not kept[-1]:
-            kept.pop()
-        if kept and not kept[0]:
-            del kept[0]
+        if before is str:
+            kept[-1] = kept[-1].rstrip(EDGE)
+            if not kept[-1]:
+                kept.pop()
+        if kept and kept[0].__class__ is str:
+            kept[0] = kept[0].lstrip(EDGE)
+            if not kept[0]:
+                del kept[0]
     return tuple(kept)
 
 

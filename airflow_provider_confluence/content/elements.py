@@ -79,11 +79,7 @@ def _tag(element: _Element) -> str:
 
 def _handled(reader: Reader, element: _Element) -> list[Node]:
     found: list[Node] = []
-    handler = HANDLERS.get(element.tag)
-    if handler is None:
-        reader.other(element, found)
-    else:
-        handler(reader, element, found)
+    HANDLERS.get(element.tag, reader.__class__.other)(reader, element, found)
     return found
 
 
@@ -201,23 +197,26 @@ def _list(reader: Reader, element: _Element, found: list[Node]) -> None:
         if text and not text.isspace():
             add_stray(items, [text])
     if items:
-        start = element.get("start", "1").strip()
-        number = int(start) if start.isascii() and start.isdigit() and len(start) < 8 else 1
-        found.append(List(tuple(items), _tag(element) == "ol", number))
+        start = element.get("start")
+        found.append(List(tuple(items), _tag(element) == "ol", 1 if start is None else _number(start.strip())))
+
+
+def _number(start: str) -> int:
+    return int(start) if start.isascii() and start.isdigit() and len(start) < 8 else 1
 
 
 def _task_list(reader: Reader, element: _Element, found: list[Node]) -> None:
     items: list[ListItem] = []
-    for child in element:
+    for child in element[:]:
         if child.tag == "{ac}task":
             done = False
             blocks: tuple[Block, ...] = ()
-            for part in child:
+            for part in child[:]:
                 if part.tag == "{ac}task-status":
                     done = (part.text or "").strip().lower() == "complete"
                 elif part.tag != "{ac}task-id" and part.tag != "{ac}task-uuid":
                     more = reader.blocks(part) if part.tag == "{ac}task-body" else as_blocks(_handled(reader, part))
-                    blocks = (*blocks, *more)
+                    blocks += tuple(more)
             if blocks:
                 items.append(ListItem(blocks, done))
         else:
@@ -240,7 +239,9 @@ def _table(reader: Reader, element: _Element, found: list[Node]) -> None:
         if text := parent.text:
             stray.append(text)
         for child in parent[:]:
-            tag = _tag(child)
+            tag = child.tag
+            if tag != "tr":
+                tag = _tag(child)
             if tag == "tr":
                 row, spanning = _row(reader, child, stray)
                 if row:

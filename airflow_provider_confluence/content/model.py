@@ -22,7 +22,7 @@ else:
 
 
 # ------------------------------------------------------------------------------------------ what a body refers to
-@dataclass(frozen=True, slots=True)
+@_node(frozen=True, slots=True)
 class PageReference:
     """A page by title; ``space_key`` is ``None`` for the space of the item that refers to it."""
 
@@ -31,7 +31,7 @@ class PageReference:
     anchor: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@_node(frozen=True, slots=True)
 class BlogpostReference:
     """A blog post by title and posting day (``2026/03/01``, as Confluence writes it; empty where it does not)."""
 
@@ -41,7 +41,7 @@ class BlogpostReference:
     anchor: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@_node(frozen=True, slots=True)
 class ContentReference:
     """An item of Confluence by its id."""
 
@@ -49,7 +49,7 @@ class ContentReference:
     anchor: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@_node(frozen=True, slots=True)
 class AttachmentReference:
     """An attachment by file name; ``container`` is ``None`` where it hangs on the item that refers to it.
 
@@ -62,7 +62,7 @@ class AttachmentReference:
     file_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@_node(frozen=True, slots=True)
 class UserReference:
     """A person by account id (Cloud), user key or user name (Data Center).
 
@@ -74,28 +74,28 @@ class UserReference:
     name: str = field(default="", compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@_node(frozen=True, slots=True)
 class SpaceReference:
     """A space by key."""
 
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@_node(frozen=True, slots=True)
 class UrlReference:
     """Anything by URL, absolute or relative to the site, as the body has it."""
 
     url: str
 
 
-@dataclass(frozen=True, slots=True)
+@_node(frozen=True, slots=True)
 class AnchorReference:
     """A place in the same item."""
 
     anchor: str
 
 
-@dataclass(frozen=True, slots=True)
+@_node(frozen=True, slots=True)
 class ShortcutReference:
     """A shortcut link, ``[parameter@key]``: its URL pattern is known to the administrators of the site only."""
 
@@ -103,7 +103,7 @@ class ShortcutReference:
     parameter: str
 
 
-@dataclass(frozen=True, slots=True)
+@_node(frozen=True, slots=True)
 class JiraReference:
     """One Jira issue by key, or many by a query; the other of the two is ``None``."""
 
@@ -111,7 +111,7 @@ class JiraReference:
     jql: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@_node(frozen=True, slots=True)
 class IncludeReference:
     """A page whose text is shown here. ``excerpt`` is ``None`` for the whole page, else the excerpt's name (empty: its first)."""
 

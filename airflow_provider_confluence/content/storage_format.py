@@ -7,9 +7,9 @@ table of both is what ``docs/content.md`` shows. Elements that neither names are
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from airflow_provider_confluence.content.building import BLOCKS, EDGE, Node, as_blocks, spaced
+from airflow_provider_confluence.content.building import EDGE, Node, as_blocks, spaced
 from airflow_provider_confluence.content.elements import HANDLERS, INLINE_TAGS, SILENT_TAGS
 from airflow_provider_confluence.content.gathering import Gatherer
 from airflow_provider_confluence.content.macros import REFERENCE_ONLY, Handler
@@ -73,20 +73,17 @@ class Reader(Gatherer):
         """Return what the children of an element say, inlines and blocks as they come."""
         text = element.text
         found: list[Node] = [text] if text else []
-        if not len(element):
+        # A slice makes all children at once, in C; iterating over an element makes them one by one and costs twice as much.
+        children = element[:]
+        if not children:
             return found
         if self._depth >= _MAX_DEPTH:
             self.warn("too_deep")
             return [flat(element)]
         self._depth += 1
-        handlers = HANDLERS
-        # A slice makes all children at once, in C; iterating over an element makes them one by one and costs twice as much.
-        for child in element[:]:
-            handler = handlers.get(child.tag)
-            if handler is None:
-                self.other(child, found)
-            else:
-                handler(self, child, found)
+        handler_of, other = HANDLERS.get, Reader.other
+        for child in children:
+            handler_of(child.tag, other)(self, child, found)
             text = child.tail
             if text:
                 found.append(text)
@@ -106,27 +103,19 @@ class Reader(Gatherer):
 
     def blocks(self, element: _Element) -> tuple[Block, ...]:
         """Return what the children of an element say, as blocks."""
-        count = len(element)
-        if count == 1:
-            # Nearly every cell and item holds one paragraph of plain text.
-            only = element[0]
+        children = element[:]
+        if len(children) == 1 and (only := children[0]).tag == "p":
+            # Nearly every cell and item holds one paragraph; it is read as if it were the whole.
             before, after = element.text, only.tail
-            if (
-                only.tag == "p"
-                and not len(only)
-                and (not before or before.isspace())
-                and (not after or after.isspace())
-            ):
-                element, count = only, 0
-        if not count:
-            text = element.text
-            if text and (text := spaced(text).strip(EDGE)):
-                return (Paragraph((text,)),)
-            return ()
-        nodes = self.nodes(element)
-        if len(nodes) == 1 and nodes[0].__class__ in BLOCKS:
-            return (cast(Block, nodes[0]),)
-        return tuple(as_blocks(nodes))
+            if (not before or before.isspace()) and (not after or after.isspace()):
+                element = only
+                children = element[:]
+        if children:
+            return tuple(as_blocks(self.nodes(element)))
+        text = element.text
+        if text and (text := spaced(text).strip(EDGE)):
+            return (Paragraph((text,)),)
+        return ()
 
 
 def flat(element: _Element) -> str:
