@@ -28,6 +28,7 @@ from airflow_provider_confluence.content.model import (
     AnchorReference,
     Block,
     Cell,
+    Code,
     CodeBlock,
     Image,
     LineBreak,
@@ -128,7 +129,12 @@ def _style(kind: StyleKind) -> Handle:
 
 
 def _code(reader: Reader, element: _Element, found: list[Node]) -> None:
-    found.extend(coded(reader.nodes(element)))
+    if len(element):
+        found.extend(coded(reader.nodes(element)))
+    else:
+        text = element.text
+        if text and (text := spaced(text)):
+            found.append(text if text.isspace() else Code(text))
 
 
 def _pre(reader: Reader, element: _Element, found: list[Node]) -> None:

@@ -280,7 +280,7 @@ class _Writer:
         return f"{escaped_line_starts(caption)}\n\n{text}" if caption else text
 
     def _cell(self, blocks: Sequence[Block]) -> str:
-        if len(blocks) == 1 and isinstance(only := blocks[0], Paragraph):
+        if len(blocks) == 1 and type(only := blocks[0]) is Paragraph:
             text = self._line(only.inlines, "cell")
         else:
             text = "<br>".join(self._cell_lines(blocks))
@@ -331,7 +331,7 @@ class _Writer:
 
     def _line(self, inlines: Sequence[Inline], where: Where) -> str:
         """Return a run of inlines. ``cell`` and ``label`` (a heading) are one line; elsewhere a break is one."""
-        if len(inlines) == 1 and isinstance(only := inlines[0], str):
+        if len(inlines) == 1 and type(only := inlines[0]) is str:
             return escaped(only).strip(" ")
         return self._run(inlines, where, _NO_STYLES).strip(" ")
 
@@ -340,17 +340,17 @@ class _Writer:
 
         :param within: the styles around it, and ``link`` within a link, which may not nest.
         """
-        in_label = "link" in within
-        if len(inlines) == 1 and isinstance(only := inlines[0], str):
-            return escaped(only, followed=bool(within), in_label=in_label)
-        pieces: list[tuple[str, str, bool]] = []
+        styled = bool(within)
+        in_label = styled and "link" in within
         left = len(inlines)
+        if left == 1 and type(only := inlines[0]) is str:
+            return escaped(only, followed=styled, in_label=in_label)
+        pieces: list[tuple[str, str, bool]] = []
         for inline in inlines:
             left -= 1
-            if isinstance(inline, str):
-                text = escaped(inline, followed=left > 0 or bool(within), in_label=in_label)
-                if text:
-                    pieces.append((text, "", False))
+            if type(inline) is str:
+                if inline:
+                    pieces.append((escaped(inline, followed=styled or left > 0, in_label=in_label), "", False))
             else:
                 piece = _INLINES[inline.__class__](self, inline, where, within)
                 if piece[0]:
@@ -362,7 +362,7 @@ class _Writer:
         kind = inline.kind
         children = inline.children
         only = children[0] if len(children) == 1 else None
-        if isinstance(only, str):
+        if type(only) is str:
             inner = escaped(only, followed=True, in_label="link" in within)
         elif isinstance(only, Styled) and not within and {kind, only.kind} == {"strong", "em"}:
             return self._run(only.children, where, _STRONG_EM), "***", False

@@ -77,17 +77,18 @@ class Reader(Gatherer):
         children = element[:]
         if not children:
             return found
-        if self._depth >= _MAX_DEPTH:
+        depth = self._depth
+        if depth >= _MAX_DEPTH:
             self.warn("too_deep")
             return [flat(element)]
-        self._depth += 1
+        self._depth = depth + 1
         handler_of, other = HANDLERS.get, Reader.other
         for child in children:
             handler_of(child.tag, other)(self, child, found)
             text = child.tail
             if text:
                 found.append(text)
-        self._depth -= 1
+        self._depth = depth
         return found
 
     def other(self, element: _Element, found: list[Node]) -> None:
