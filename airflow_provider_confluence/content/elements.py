@@ -96,7 +96,10 @@ def _dropped(reader: Reader, element: _Element, _found: list[Node]) -> None:
 
 
 def _transparent(reader: Reader, element: _Element, found: list[Node]) -> None:
-    found.extend(reader.nodes(element))
+    if len(element):
+        found.extend(reader.nodes(element))
+    elif text := element.text:
+        found.append(text)
 
 
 def _container(reader: Reader, element: _Element, found: list[Node]) -> None:
@@ -237,7 +240,7 @@ _SECTIONS = frozenset(("thead", "tbody", "tfoot"))
 
 def _table(reader: Reader, element: _Element, found: list[Node]) -> None:
     rows: list[list[Cell]] = []
-    spans: list[list[tuple[int, int]]] = []
+    spans: dict[tuple[int, int], tuple[int, int]] = {}
     stray: list[Node] = []
     captions: list[Node] = []
 
@@ -249,10 +252,8 @@ def _table(reader: Reader, element: _Element, found: list[Node]) -> None:
             if tag != "tr":
                 tag = _tag(child)
             if tag == "tr":
-                row, spanning = _row(reader, child, stray)
-                if row:
+                if row := _row(reader, child, stray, spans, len(rows)):
                     rows.append(row)
-                    spans.append(spanning)
             elif tag in _SECTIONS and parent is element:
                 sections(child)
             elif tag == "caption":
@@ -269,19 +270,21 @@ def _table(reader: Reader, element: _Element, found: list[Node]) -> None:
         found.extend(as_blocks(captions))
         return
     caption = inlines_of(captions) if captions else ()
-    if reader.spans:
+    if spans:
         spread = [
-            [SpanningCell(cell, *span) for cell, span in zip(*row, strict=True)]
-            for row in zip(rows, spans, strict=True)
+            [SpanningCell(cell, *spans.get((number, position), (1, 1))) for position, cell in enumerate(row)]
+            for number, row in enumerate(rows)
         ]
         found.append(Table(grid(spread), header_rows(spread), caption))
     else:
         found.append(Table(tuple(map(tuple, rows)), headed(rows), caption))
 
 
-def _row(reader: Reader, element: _Element, stray: list[Node]) -> tuple[list[Cell], list[tuple[int, int]]]:
+def _row(
+    reader: Reader, element: _Element, stray: list[Node], spans: dict[tuple[int, int], tuple[int, int]], number: int
+) -> list[Cell]:
+    """Return the cells of a row; the columns and rows of those that have attributes go to ``spans``, by row and position."""
     cells: list[Cell] = []
-    spans: list[tuple[int, int]] = []
     if text := element.text:
         stray.append(text)
     for child in element[:]:
@@ -289,14 +292,16 @@ def _row(reader: Reader, element: _Element, stray: list[Node]) -> tuple[list[Cel
         if tag != "td" and tag != "th":
             tag = _tag(child)
         if tag == "td" or tag == "th":
+            if child.keys():
+                columns, rows = span(child.get("colspan"), MAX_COLUMN_SPAN), span(child.get("rowspan"), MAX_ROW_SPAN)
+                if columns > 1 or rows > 1:
+                    spans[number, len(cells)] = columns, rows
             cells.append(Cell(reader.blocks(child), tag == "th"))
-            if reader.spans:
-                spans.append((span(child.get("colspan"), MAX_COLUMN_SPAN), span(child.get("rowspan"), MAX_ROW_SPAN)))
         else:
             stray.extend(_handled(reader, child))
         if text := child.tail:
             stray.append(text)
-    return cells, spans
+    return cells
 
 
 # ------------------------------------------------------------------------------------------ links, pictures

@@ -40,7 +40,6 @@ def read(body: str, macros: Mapping[str, Handler] | None = None) -> Content:
     root, way = parse(body)
     if way != "xml":
         reader.warn(f"parser={way}")
-    reader.spans = way != "xml" or "span=" in body
     return reader.content(root)
 
 
@@ -59,8 +58,6 @@ class Reader(Gatherer):
 
     def __init__(self, macros: Mapping[str, Handler], depth: int = 0) -> None:
         super().__init__()
-        self.spans = True
-        """Whether cells may span fields; ``False`` spares the look at every cell."""
         self.macros = macros
         """The user's own handlers."""
         self._depth = depth

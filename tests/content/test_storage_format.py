@@ -216,10 +216,23 @@ def test_spans_cannot_blow_up_a_small_body() -> None:
     assert time.perf_counter() - started < 10
 
 
+def test_a_cell_spans_however_its_attribute_is_spaced() -> None:
+    body = "<table><tr><td>a</td><td>b</td></tr><tr><td colspan = '2'>c</td></tr><tr><td>d</td><td>e</td></tr></table>"
+    assert [len(row) for row in storage_format.read(body).blocks[0].rows] == [2, 2, 2]  # type: ignore[union-attr]
+
+
+def test_names_that_html_knows_are_replaced_in_text_and_attributes_and_not_in_code() -> None:
+    body = macro("code", "<ac:plain-text-body><![CDATA[&nbsp;&lt;]]></ac:plain-text-body>")
+    body = f"<p>1&nbsp;&LT;&nbsp;2 &NotEqualTilde; &eacute; <img src='x' alt='&ldquo;&AMP;&QUOT;'/></p>{body}"
+    assert to_markdown(body) == '1 < 2 ≂̸ é ![“&"](x)\n\n```\n&nbsp;&lt;\n```\n'
+
+
 @pytest.mark.parametrize(
     "body",
     [
         "<p>" + "<span>a</span>" * 50_000 + "</p>",
+        "<p>" + "a&nbsp;b" * 400_000 + "</p>",
+        "<p>" + "<time datetime='2026-01-01'/>" * 50_000 + "</p>",
         "<p>" + "<b>a</b>" * 20_000 + "</p>",
         "<p>" + "<code>a</code>" * 20_000 + "</p>",
         "<p>" + "[" * 100_000 + "</p>",
@@ -233,7 +246,7 @@ def test_spans_cannot_blow_up_a_small_body() -> None:
         " xmlns" * 50_000,
         macro("code", f"<ac:plain-text-body>{escape('`' * 100_000)}</ac:plain-text-body>"),
     ],
-    ids=range(13),
+    ids=range(15),
 )
 def test_no_body_takes_time_beyond_its_size(body: str) -> None:
     started = time.perf_counter()
