@@ -8,6 +8,7 @@ import pytest
 from airflow_provider_confluence.documents import Document
 from airflow_provider_confluence.sinks.registry import make_sink as make_any_sink
 from airflow_provider_confluence.testing.sink_conformance import SinkConformance
+from airflow_provider_confluence.testing.tcp_proxy import TcpProxy
 
 
 class TestPostgresSink(SinkConformance):
@@ -17,16 +18,28 @@ class TestPostgresSink(SinkConformance):
     @pytest.fixture
     def make_sink(self, postgres, tmp_path):
         self.schema = f"case_{secrets.token_hex(6)}"
-        with postgres.connect() as self.connection:
+        with postgres.connect() as self.connection, TcpProxy(postgres.port) as self.proxy:
             self.connection.execute(f'CREATE SCHEMA "{self.schema}"')
             settings = {"type": "postgres", "schema": self.schema, "max_document_bytes": self.max_document_bytes}
-            yield partial(make_any_sink, settings, "conformance", storage=tmp_path, connections=postgres.connections())
+            yield partial(
+                make_any_sink,
+                settings,
+                "conformance",
+                storage=tmp_path,
+                connections=postgres.connections(port=self.proxy.port),
+            )
             self.connection.execute(f'DROP SCHEMA "{self.schema}" CASCADE')
 
     def read(self, document_id):
         query = f'SELECT document FROM "{self.schema}".conformance WHERE id = %s'
         row = self.connection.execute(query, [document_id]).fetchone()
         return Document.from_json(row[0]) if row else None
+
+    def down(self):
+        return self.proxy.down()
+
+    def cutting(self, after_bytes):
+        return self.proxy.cutting(after_bytes)
 
     def pass_time(self, seconds):
         """Tombstones have no age here, and nothing reads a clock."""
