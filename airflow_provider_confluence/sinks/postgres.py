@@ -42,7 +42,10 @@ _NAME = re.compile(
 _SCHEMA = re.compile(r"[^\0]{1,63}")
 _LANGUAGE = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+# JSON has NUL as an escape only; before it a backslash that is one itself comes in pairs.
+_NUL_IN_JSON = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 _ATTEMPTS = 5
+_MAX_HALVINGS = 12  # of 200 MB, the most that a document may have, that leaves 50 kB
 
 _SETTINGS = """
 SELECT set_config('statement_timeout', '300s', true), set_config('lock_timeout', '60s', true),
@@ -97,15 +100,23 @@ _INVENTORY = "SELECT id, content_id, revision FROM {table} WHERE datasource_id =
 
 @dataclass(frozen=True, slots=True)
 class _Row:
-    id: str
-    content_id: str
-    revision: int
-    deleted: bool
-    values: Mapping[str, Any]
+    """An item as it is written; ``document`` and its JSON, ``encoded``, are ``None`` for a tombstone.
+
+    ``halvings`` is how often the words to search were too many for PostgreSQL.
+    """
+
+    item: Document | Tombstone
+    document: Document | None = None
+    encoded: str | None = None
+    halvings: int = 0
+
+    @property
+    def id(self) -> str:
+        return self.item.id
 
     @property
     def order(self) -> tuple[int, bool]:
-        return self.revision, self.deleted
+        return self.item.revision, self.document is None
 
 
 class PostgresSink:
@@ -311,29 +322,27 @@ class PostgresSink:
         """Store a document of which PostgreSQL's index cannot take every word (1 MB of different ones) with the first half of them."""
         from psycopg.errors import ProgramLimitExceeded
 
-        words = row.values.get("search_text", "")
-        if isinstance(error, ProgramLimitExceeded) and len(words) > 1_000:
-            half = words[: len(words) // 2]
-            return self._store(session, [replace(row, values={**row.values, "search_text": half})])
+        if isinstance(error, ProgramLimitExceeded) and row.document is not None and row.halvings < _MAX_HALVINGS:
+            return self._store(session, [replace(row, halvings=row.halvings + 1)])
         return {row.id: Answer(row.id, "rejected", f"PostgreSQL cannot store it ({type(error).__name__})")}
 
     def _store_together(self, session: Session, rows: list[_Row]) -> dict[str, Answer]:
         assert self._tables is not None
         given = [
             [row.id for row in rows],
-            [row.revision for row in rows],
-            [row.deleted for row in rows],
-            [row.values["datasource_id"] for row in rows],
-            [row.content_id for row in rows],
+            [row.item.revision for row in rows],
+            [row.document is None for row in rows],
+            [row.item.datasource_id for row in rows],
+            [row.item.content_id for row in rows],
         ]
         won = {id_ for (id_,) in session.execute(self._tables.fill(_WIN), given).fetchall()}
-        documents = [row.values for row in rows if row.id in won and not row.deleted]
-        deleted = [row.id for row in rows if row.id in won and row.deleted]
+        deleted = [row.id for row in rows if row.id in won and row.document is None]
         with session.cursor() as cursor:
             if deleted:
                 cursor.execute(self._tables.fill(_DELETE), [deleted])
-            if documents:
-                cursor.executemany(self._tables.fill(_UPSERT), documents)
+            # One after the other: while the server indexes a document, the next one is made ready here.
+            documents = (_columns(row) for row in rows if row.id in won and row.document is not None)
+            cursor.executemany(self._tables.fill(_UPSERT), documents)
         return {row.id: Answer(row.id, "written" if row.id in won else "superseded") for row in rows}
 
     # ---------------------------------------------------------------- items
@@ -347,47 +356,15 @@ class PostgresSink:
             if _UNSTORABLE.search(name) or len(name) > _MAX_ID_CHARACTERS:
                 return f"an id is longer than {_MAX_ID_CHARACTERS} characters, or holds some that cannot be stored"
         if isinstance(item, Tombstone):
-            values: Mapping[str, Any] | str = {"datasource_id": item.datasource_id}
-        else:
-            values = self._values(item)
-        if isinstance(values, str):
-            return values
-        return _Row(item.id, item.content_id, item.revision, isinstance(item, Tombstone), values)
-
-    def _values(self, document: Document) -> dict[str, Any] | str:
-        whole = document.to_json()
+            return _Row(item)
         try:
-            encoded = _json(whole)
+            encoded = _json(item.to_json())
         except (TypeError, ValueError, RecursionError) as error:
             return f"is not plain JSON ({error})"
         size = len(encoded.encode())
         if size > self._max_document_bytes:
             return f"{size} bytes are more than max_document_bytes ({self._max_document_bytes})"
-        text = _storable(search_text(document.content))
-        return {
-            "id": document.id,
-            "revision": document.revision,
-            "datasource_id": document.datasource_id,
-            "content_id": document.content_id,
-            "type": _storable(document.type),
-            "status": _storable(document.status),
-            "title": _storable(document.title),
-            "url": _storable(document.url),
-            "space_key": _storable(document.space.key),
-            "space_name": _storable(document.space.name),
-            "parent_id": _storable(document.parent_id),
-            "labels": [_storable(label) for label in document.labels],
-            "created": _instant(document.created),
-            "updated": _instant(document.updated),
-            "creator": _storable(document.creator.name) if document.creator else None,
-            "last_editor": _storable(document.last_editor.name) if document.last_editor else None,
-            "language": _storable(document.language),
-            "text": text,
-            "permissions": None if document.permissions is None else _json(document.permissions),
-            "document": encoded,
-            "search_title": _words(document.title),
-            "search_text": _words(text),
-        }
+        return _Row(item, item, encoded)
 
 
 def from_settings(
@@ -433,6 +410,37 @@ def _setting(settings: Mapping[str, Any], key: str, default: str, allowed: re.Pa
     return value
 
 
+def _columns(row: _Row) -> dict[str, Any]:
+    document = row.document
+    assert document is not None
+    text = _storable(search_text(document.content))
+    words = _words(text)
+    return {
+        "id": document.id,
+        "revision": document.revision,
+        "datasource_id": document.datasource_id,
+        "content_id": document.content_id,
+        "type": _storable(document.type),
+        "status": _storable(document.status),
+        "title": _storable(document.title),
+        "url": _storable(document.url),
+        "space_key": _storable(document.space.key),
+        "space_name": _storable(document.space.name),
+        "parent_id": _storable(document.parent_id),
+        "labels": [_storable(label) for label in document.labels],
+        "created": _instant(document.created),
+        "updated": _instant(document.updated),
+        "creator": _storable(document.creator.name) if document.creator else None,
+        "last_editor": _storable(document.last_editor.name) if document.last_editor else None,
+        "language": _storable(document.language),
+        "text": text,
+        "permissions": None if document.permissions is None else _json(document.permissions),
+        "document": row.encoded,
+        "search_title": _words(document.title),
+        "search_text": words[: len(words) >> row.halvings],
+    }
+
+
 def _storable(text: str | None) -> Any:
     """Return text as PostgreSQL takes it: U+FFFD for NUL and for lone surrogates, which neither text nor jsonb can hold."""
     return text if text is None else _UNSTORABLE.sub("\ufffd", text)
@@ -440,8 +448,9 @@ def _storable(text: str | None) -> Any:
 
 def _json(value: object) -> str:
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    # Only \u0000 can stand for NUL in JSON; a backslash that is one itself comes before it in pairs.
-    return _UNSTORABLE.sub("\ufffd", re.sub(r"(?<!\\)((?:\\\\)*)\\u0000", "\\1\ufffd", text))
+    if "\\u0000" in text:
+        text = _NUL_IN_JSON.sub("\\1\ufffd", text)
+    return _UNSTORABLE.sub("\ufffd", text)
 
 
 def _words(text: str) -> str:
