@@ -11,7 +11,6 @@ NORMAL it would outlive only a crash of the process, and a receipt could then sp
 
 from __future__ import annotations
 
-import json
 import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from typing import Any
 from airflow_provider_confluence.documents import Document, Tombstone
 from airflow_provider_confluence.errors import ConfigurationError, OwnershipError
 from airflow_provider_confluence.sinks import _local_file as local_file
+from airflow_provider_confluence.sinks._encoding import encoded
 from airflow_provider_confluence.sinks._search_text import search_text
 from airflow_provider_confluence.sinks._segmentation import readable, searchable
 from airflow_provider_confluence.sinks.base import Answer, Capabilities, InventoryItem, Owner
@@ -176,10 +176,10 @@ class LocalSink:
 
     def _prepare_document(self, document: Document, row: dict[str, Any]) -> dict[str, Any] | str:
         try:
-            encoded = _encoded(document.to_json())
+            text = encoded(document.to_json())
         except (TypeError, ValueError) as error:
             return f"is not plain JSON ({error})"
-        size = len(encoded.encode())
+        size = len(text.encode())
         if size > self._max_document_bytes:
             return f"{size} bytes are more than max_document_bytes ({self._max_document_bytes})"
         return row | {
@@ -187,10 +187,10 @@ class LocalSink:
             "space_key": searchable(document.space.key),
             "url": readable(searchable(document.url)),
             "updated": _comparable(document.updated),
-            "labels": _encoded([readable(searchable(label)) for label in document.labels]),
+            "labels": encoded([readable(searchable(label)) for label in document.labels]),
             "title": searchable(document.title),
             "content": searchable(search_text(document.content)),
-            "document": encoded,
+            "document": text,
         }
 
 
@@ -287,15 +287,6 @@ def _apply(connection: sqlite3.Connection, row: dict[str, Any], *, deleted: bool
         connection.execute("DELETE FROM tombstone WHERE id = :id", row)
         connection.execute(_UPSERT, row)
     return Answer(row["id"], "written")
-
-
-def _encoded(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    try:
-        text.encode()
-    except UnicodeEncodeError:  # a lone surrogate survives as an escape only
-        return json.dumps(value, allow_nan=False, separators=(",", ":"))
-    return text
 
 
 def _comparable(updated: str | None) -> str | None:
