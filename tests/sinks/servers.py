@@ -1,7 +1,6 @@
 """The servers that sinks are tested against, each a process of its own on a free port of 127.0.0.1, shared by all tests of a session.
 
-``pytest_plugins`` cannot name this file from a nested ``conftest.py``: import the fixtures that a test module needs. Tests that share a
-server keep apart by names: :func:`unused`.
+The fixtures are for a ``conftest.py`` to import. Tests that share a server keep apart by names: :func:`unused`.
 """
 
 from __future__ import annotations
@@ -68,8 +67,12 @@ class SearchServer:
     @property
     def connections(self) -> Connections:
         """Look every id up as a connection to this server; it can be pickled."""
-        port = int(self.url.rsplit(":", 1)[1])
-        return partial(connection_to, self.kind, port)
+        return partial(connection_to, self.kind, self.port)
+
+    @property
+    def port(self) -> int:
+        """Where it listens, on 127.0.0.1."""
+        return int(self.url.rsplit(":", 1)[1])
 
 
 def connection_to(kind: str, port: int, conn_id: str, **extra: Any) -> SinkConnection:

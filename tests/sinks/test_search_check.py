@@ -1,6 +1,7 @@
 """What ``check()`` tells people, and what ``open`` refuses: each trouble by its name, on servers that speak the interfaces."""
 
 import json
+import ssl
 
 import pytest
 
@@ -14,10 +15,8 @@ from airflow_provider_confluence.sinks.connection import SinkConnection
 from airflow_provider_confluence.sinks.registry import make_sink
 from airflow_provider_confluence.testing.sink_conformance import OWNER, make_document
 from tests.confluence.odd_server import OddServer, Reply, answer, refusal
-from tests.confluence.test_tls import certificate
-from tests.sinks.servers import connection_to, elasticsearch, free_port, opensearch, unused
-
-__all__ = ["certificate", "elasticsearch", "opensearch"]
+from tests.sinks.servers import connection_to, free_port, unused
+from tests.sinks.tls import authority_and_certificate
 
 
 @pytest.fixture(params=["opensearch", "elasticsearch"])
@@ -58,20 +57,25 @@ def test_a_host_that_has_no_address(kind, tmp_path):
         sink_to(kind, "no-such-host.invalid", tmp_path).check()
 
 
-def test_a_certificate_that_nobody_vouches_for(kind, certificate, tmp_path):
-    import ssl
-
+def test_a_certificate_that_nobody_vouches_for(kind, tmp_path):
+    authority, certificate, key = authority_and_certificate("localhost")
+    (tmp_path / "authority.pem").write_bytes(authority)
+    (tmp_path / "both.pem").write_bytes(key + certificate)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
+    context.load_cert_chain(tmp_path / "both.pem")
     with OddServer(lambda _: refusal(401), tls=context) as server:
+        here = server.origin.replace("127.0.0.1", "localhost")
+        trusted = {"ca_certs": str(tmp_path / "authority.pem")}
         with pytest.raises(SinkUnavailableError, match="TLS failed"):
-            sink_to(kind, server.origin, tmp_path).check()
+            sink_to(kind, here, tmp_path).check()
+        with pytest.raises(SinkUnavailableError, match="TLS failed"):
+            sink_to(kind, server.origin, tmp_path, **trusted).check()  # it is for another name
         assert server.asked == []
 
         with pytest.raises(SinkCredentialsError):
-            sink_to(kind, server.origin, tmp_path, ca_certs=str(certificate)).check()
+            sink_to(kind, here, tmp_path, **trusted).check()
         with pytest.raises(SinkCredentialsError):
-            sink_to(kind, server.origin, tmp_path, verify_certs=False).check()
+            sink_to(kind, here, tmp_path, verify_certs=False).check()
 
 
 def test_a_credential_that_is_refused(kind, tmp_path):

@@ -1,15 +1,20 @@
 """OpenSearch and Elasticsearch, held to the suite that every sink is held to, on servers that speak their interfaces."""
 
+import time
 from functools import partial
+from importlib import import_module
 
 import pytest
 
 from airflow_provider_confluence.documents import Document
-from airflow_provider_confluence.sinks.registry import make_sink as make_any_sink
 from airflow_provider_confluence.testing.sink_conformance import SinkConformance
-from tests.sinks.servers import elasticsearch, opensearch, unused
+from airflow_provider_confluence.testing.tcp_proxy import TcpProxy
+from tests.sinks.servers import connection_to, unused
 
-__all__ = ["elasticsearch", "opensearch"]
+
+def nap(seconds):
+    """Wait as the sink does between tries, but shorter. A function of a module, so that other processes can have it."""
+    time.sleep(seconds / 50)
 
 
 class SearchEngineConformance(SinkConformance):
@@ -21,11 +26,20 @@ class SearchEngineConformance(SinkConformance):
         self.server = server
         self.alias = unused()
         settings = {"type": server.kind, "max_document_bytes": self.max_document_bytes, "number_of_replicas": 0}
-        return partial(make_any_sink, settings, self.alias, storage=tmp_path, connections=server.connections)
+        factory = import_module(f"airflow_provider_confluence.sinks.{server.kind}").from_settings
+        with TcpProxy(server.port) as self.proxy:
+            connections = partial(connection_to, server.kind, self.proxy.port)
+            yield partial(factory, settings, self.alias, storage=tmp_path, connections=connections, sleep=nap)
 
     def read(self, document_id):
         source = self.server.source(self.alias, document_id)
         return Document.from_json(source) if source is not None else None
+
+    def down(self):
+        return self.proxy.down()
+
+    def cutting(self, after_bytes):
+        return self.proxy.cutting(after_bytes)
 
     def pass_time(self, seconds):
         """Let the server forget, at once, what it deleted: it remembers that for hours at the most, and not over a restart."""

@@ -8,9 +8,7 @@ import pytest
 
 from airflow_provider_confluence.sinks.registry import make_sink
 from airflow_provider_confluence.testing.sink_conformance import OWNER, make_document
-from tests.sinks.servers import elasticsearch, opensearch, unused
-
-__all__ = ["elasticsearch", "opensearch"]
+from tests.sinks.servers import unused
 
 PAGE = Path(__file__).parents[2] / "docs" / "sinks" / "opensearch.md"
 
@@ -41,7 +39,9 @@ def search(request, tmp_path):
 
 def test_the_query_of_the_page_finds_the_page_that_it_is_about(search):
     [body] = [
-        json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE.read_text(), re.DOTALL) if '"query"' in block
+        json.loads(block)
+        for block in re.findall(r"```json\n(.*?)```", PAGE.read_text(), re.DOTALL)
+        if '"query"' in block
     ]
 
     found = search(body)
