@@ -8,6 +8,9 @@ import pytest
 
 from airflow_provider_confluence.testing.sandbox import Edition, Sandbox
 from tests.contracts.checker import ContractChecker
+from tests.memory_folder import use_memory
+
+use_memory()
 
 
 def _checked(edition: Edition) -> Iterator[Sandbox]:

@@ -16,6 +16,7 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
+from tests.memory_folder import use_memory
 from tests.soak.history import History, draw
 from tests.soak.play import Finding, play
 
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, help="of the first history; the others count up from it")
     parser.add_argument("--processes", type=int, default=PROCESSES)
     options = parser.parse_args(arguments)
+    use_memory()
     first = random.randrange(10**9) if options.seed is None else options.seed
     print(f"seeds {first} to {first + options.histories - 1}", flush=True)
     started, tally, played = time.monotonic(), Counter(), 0
