@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import re
 from dataclasses import asdict
+from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_confluence.cli import common
 from airflow_provider_confluence.datasource import DEFAULT_QUEUE
 
 if TYPE_CHECKING:
-    from airflow_provider_confluence.sinks.local_search import LocalIndex
+    from airflow_provider_confluence.sinks.local_search import LocalIndex, Results
 
 _EXAMPLES = """
 airflow-confluence search rollback deployment --storage ./index
-airflow-confluence search '"roll back"' --storage ./index --space OPS --type page --limit 3
+airflow-confluence search '"roll back"' --storage ./index --space OPS --space DOCS --type page --limit 3
+airflow-confluence search --storage ./index --since 2026-03 --until 2026-03 --facets space,label
 """
+_PERIOD = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?", re.ASCII)
 
 
 def add(commands: common.Commands) -> None:
@@ -25,31 +29,53 @@ def add(commands: common.Commands) -> None:
         commands,
         "search",
         "search what was indexed",
-        "Search a local index. Every word must be there; words in double quotes are a phrase.",
+        "Search a local index. Every word must be there; words in double quotes are a phrase. Without words: what was updated last.",
         _EXAMPLES,
     )
-    parser.add_argument("words", nargs="+", metavar="WORDS")
+    parser.add_argument("words", nargs="*", metavar="WORDS")
     common.add_storage(parser)
     parser.add_argument("--queue", default=DEFAULT_QUEUE, metavar="NAME", help="queue.name of the datasource")
-    parser.add_argument("--limit", type=int, default=10, metavar="N")
-    parser.add_argument("--space", metavar="KEY")
-    parser.add_argument("--type", metavar="TYPE")
-    parser.add_argument("--label", metavar="LABEL")
+    parser.add_argument("--prefix", action="store_true", help="the last word may be the beginning of one")
+    parser.add_argument("--limit", type=_whole, default=10, metavar="N", help="how many hits to show (default: 10)")
+    parser.add_argument("--offset", type=_whole, default=0, metavar="N", help="how many hits to leave out before them")
+    several = "; given several times, any of them"
+    parser.add_argument("--space", action="append", metavar="KEY", help=f"in this space{several}")
+    parser.add_argument("--type", action="append", metavar="TYPE", help=f"page, blogpost, attachment …{several}")
+    parser.add_argument("--label", action="append", metavar="LABEL", help=f"with this label{several}")
+    parser.add_argument("--datasource", action="append", metavar="ID", help=f"of this datasource{several}")
+    parser.add_argument(
+        "--since",
+        type=_start,
+        metavar="DATE",
+        help="updated then or later: 2026, 2026-03, 2026-03-31 (UTC) or an instant",
+    )
+    parser.add_argument(
+        "--until", type=_end, metavar="DATE", help="updated before the end of that, or before the instant"
+    )
+    parser.add_argument(
+        "--facets",
+        type=_facets,
+        default=(),
+        metavar="NAMES",
+        help="count all hits by these, with commas between: space, type, label, datasource, year, month",
+    )
     parser.set_defaults(command=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
     from airflow_provider_confluence.sinks.local_search import LocalIndex
 
-    query = " ".join(options.words)
-    wanted = {"limit": options.limit, "space": options.space}
+    query = " ".join(options.words) if options.words else None
+    names = ("limit", "offset", "space", "type", "label", "datasource", "since", "until", "prefix", "facets")
+    wanted = {name: getattr(options, name) for name in names}
     with LocalIndex(index_file(options.storage, options.queue)) as index:
         if options.json:
-            found = index.search(query, **wanted, type=options.type, label=options.label)
-            common.print_json({"total": found.total, "hits": [asdict(hit) for hit in found.hits]})
+            common.print_json(asdict(index.search(query, **wanted)))
             return 0
-        total = print_hits(index, query, **wanted, type_=options.type, label=options.label)
-    print(f"{total} hits")
+        found = print_hits(index, query, **wanted)
+    for facet, counts in found.facets.items():
+        print(f"{facet}: {', '.join(f'{value} {count}' for value, count in counts.items()) or 'none'}")
+    print(f"{found.total} hits")
     return 0
 
 
@@ -60,22 +86,17 @@ def index_file(storage: Path | str, queue: str = DEFAULT_QUEUE) -> Path:
     return index_path(common.index_folder(storage), queue)
 
 
-def print_hits(
-    index: LocalIndex,
-    query: str,
-    *,
-    limit: int = 10,
-    space: str | None = None,
-    type_: str | None = None,
-    label: str | None = None,
-) -> int:
-    """Print the hits with title, snippet and URL; return how many there are in all."""
+def print_hits(index: LocalIndex, query: str | None, **wanted: Any) -> Results:
+    """Print the hits with title, snippet and URL; return what was found.
+
+    :param wanted: as :meth:`LocalIndex.search` takes it.
+    """
     from rich.console import Console
     from rich.text import Text
 
     console = Console(soft_wrap=True, highlight=False)
     marks = ("\ue000", "\ue001")  # private use: no page's text is taken for a mark
-    found = index.search(query, limit=limit, space=space, type=type_, label=label, marks=marks)
+    found = index.search(query, marks=marks, **wanted)
     for hit in found.hits:
         console.print(Text(hit.title, style="bold"), Text(f"  [{hit.space_key}, {hit.type}]", style="dim"), sep="")
         snippet = Text("  ")
@@ -83,4 +104,51 @@ def print_hits(
             snippet.append(piece, style="bold yellow" if number % 2 else "")
         console.print(snippet)
         console.print(Text(f"  {hit.url}", style="dim"))
-    return found.total
+    return found
+
+
+# ------------------------------------------------------------------------------------------ options
+def _whole(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"{text} is negative")
+    return number
+
+
+def _facets(text: str) -> tuple[str, ...]:
+    from airflow_provider_confluence.sinks.local_search import FACETS
+
+    names = tuple(name.strip() for name in text.split(","))
+    for name in names:
+        if name not in FACETS:
+            raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(FACETS)}")
+    return names
+
+
+def _start(text: str) -> datetime:
+    return _bounds(text)[0]
+
+
+def _end(text: str) -> datetime:
+    return _bounds(text)[1]
+
+
+def _bounds(text: str) -> tuple[datetime, datetime]:
+    """Return where a year, month or day begins and ends, in UTC; for an instant that instant, twice."""
+    import pendulum
+
+    try:
+        period = _PERIOD.fullmatch(text)
+        if period is None:
+            instant = datetime.fromisoformat(text.replace("Z", "+00:00"))
+            if instant.tzinfo is None:
+                raise ValueError(text)
+            instant = instant.astimezone(timezone.utc)  # here, because not every instant of year 1 has one
+            return instant, instant
+        year, month, day = period.groups()
+        start = pendulum.datetime(int(year), int(month or 1), int(day or 1))
+        return start, start.add(**{"days" if day else "months" if month else "years": 1})
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no date; write 2026, 2026-03, 2026-03-31 (in UTC) or an instant with its zone, 2026-03-31T09:30Z"
+        ) from None

@@ -77,6 +77,10 @@ CREATE TRIGGER doc_changed AFTER UPDATE ON doc WHEN old.title <> new.title OR ol
 END;
 """
 
+# Everything that a search without words filters by and counts, so that it does not read the documents, and the newest come first as they
+# lie. Files of earlier versions get it at the next write, and are searched without it until then.
+NEWEST_INDEX = "CREATE INDEX IF NOT EXISTS doc_newest ON doc (updated, space_key, type, datasource_id, labels)"
+
 _NETWORK_TYPES = frozenset(
     (
         "9p",
@@ -173,7 +177,8 @@ def create(path: Path) -> None:
                 with closing(sqlite3.connect(aside, isolation_level=None)) as connection:
                     connection.execute("PRAGMA journal_mode = WAL")
                     connection.executescript(
-                        f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; {_SCHEMA} COMMIT;"
+                        f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; "
+                        f"{_SCHEMA} {NEWEST_INDEX}; COMMIT;"
                     )
                 _link(aside, path)
             finally:

@@ -98,6 +98,7 @@ class LocalSink:
                 connection.execute("PRAGMA cache_size = -16000")
                 connection.execute("PRAGMA journal_size_limit = 67108864")
                 with _transaction(connection):
+                    connection.execute(local_file.NEWEST_INDEX)
                     _claim(connection, owner, self.path, adopt=adopt)
         except BaseException:
             connection.close()

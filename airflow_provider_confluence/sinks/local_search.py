@@ -4,38 +4,74 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal, get_args
 
 from airflow_provider_confluence.documents import Document, rfc3339
 from airflow_provider_confluence.sinks import _local_file as local_file
-from airflow_provider_confluence.sinks._segmentation import match_expression, readable
+from airflow_provider_confluence.sinks._segmentation import match_expression, readable, searchable
 
+Facet = Literal["space", "type", "label", "datasource", "year", "month"]
+FACETS: tuple[Facet, ...] = get_args(Facet)
+_MAX_FACET_VALUES = 100
+
+_WORDS = "doc_fts JOIN doc ON doc.rowid = doc_fts.rowid WHERE doc_fts MATCH :match"
+_ANYTHING = "doc WHERE 1"
 _FILTERS = """
-  AND (:space IS NULL OR doc.space_key = :space)
-  AND (:type IS NULL OR doc.type = :type)
-  AND (:datasource IS NULL OR doc.datasource_id = :datasource)
+  AND (:space IS NULL OR doc.space_key IN (SELECT value FROM json_each(:space)))
+  AND (:type IS NULL OR doc.type IN (SELECT value FROM json_each(:type)))
+  AND (:datasource IS NULL OR doc.datasource_id IN (SELECT value FROM json_each(:datasource)))
   AND (:since IS NULL OR doc.updated >= :since)
-  AND (:label IS NULL OR EXISTS (SELECT 1 FROM json_each(doc.labels) AS label WHERE label.value = :label))
+  AND (:until IS NULL OR doc.updated < :until)
+  AND (:label IS NULL OR EXISTS (
+    SELECT 1 FROM json_each(doc.labels) AS label WHERE label.value IN (SELECT value FROM json_each(:label))
+  ))
 """
-_COUNT = "SELECT count(*) FROM doc_fts JOIN doc ON doc.rowid = doc_fts.rowid WHERE doc_fts MATCH :match" + _FILTERS  # noqa: S608
 _RANKED = (
-    "SELECT doc.rowid, doc_fts.rank FROM doc_fts JOIN doc ON doc.rowid = doc_fts.rowid WHERE doc_fts MATCH :match"  # noqa: S608
-    + _FILTERS
-    + " ORDER BY doc_fts.rank, doc.rowid LIMIT :limit OFFSET :offset"
+    f"SELECT doc.rowid, doc_fts.rank FROM {_WORDS} {_FILTERS} "  # noqa: S608 - the texts above and nothing else, here and below
+    "ORDER BY doc_fts.rank, doc.rowid LIMIT :limit OFFSET :offset"
 )
-# snippet() is dear: it is asked for the rows of this page of results only.
+_NEWEST = f"SELECT doc.rowid, 0.0 FROM {_ANYTHING} {_FILTERS} ORDER BY doc.updated DESC, doc.rowid DESC LIMIT :limit OFFSET :offset"  # noqa: S608
+# snippet() is dear: it is asked for the rows of this page of results only. Without a query it gives the beginning of the text.
 _SHOWN = """
 SELECT doc.rowid, doc.id, doc.content_id, doc.datasource_id, doc.type, doc.space_key, doc.title, doc.url, doc.updated,
        snippet(doc_fts, 1, :open, :close, '…', 40)
 FROM doc_fts JOIN doc ON doc.rowid = doc_fts.rowid
-WHERE doc_fts MATCH :match AND doc_fts.rowid IN (SELECT value FROM json_each(:rowids))
+WHERE doc_fts.rowid IN (SELECT value FROM json_each(:rowids))
 """
+_SHOWN_MATCH = _SHOWN + " AND doc_fts MATCH :match"
+# What is counted is read once, however many facets there are.
+_FOUND = f"""
+WITH found AS MATERIALIZED (
+  SELECT doc.rowid AS number, doc.space_key, doc.type, doc.datasource_id, doc.updated, doc.labels FROM {{where}} {_FILTERS}
+)
+"""  # noqa: S608
+
+
+def _counted(value: str, *, source: str = "found", order: str = "many DESC, value") -> str:
+    return (
+        f"SELECT {value} AS value, count(*) AS many FROM {source} WHERE {value} IS NOT NULL "  # noqa: S608
+        f"GROUP BY 1 ORDER BY {order} LIMIT {_MAX_FACET_VALUES}"
+    )
+
+
+_COUNTED: Mapping[Facet, str] = {
+    "space": _counted("space_key"),
+    "type": _counted("type"),
+    # A label that a document has twice counts once.
+    "label": _counted(
+        "label",
+        source="(SELECT DISTINCT found.number, each.value AS label FROM found, json_each(found.labels) AS each)",
+    ),
+    "datasource": _counted("datasource_id"),
+    "year": _counted("substr(updated, 1, 4)", order="value DESC"),
+    "month": _counted("substr(updated, 1, 7)", order="value DESC"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +92,11 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """One page of hits, best first, and how many there are in ``total``."""
+    """One page of hits, best first, and how many there are in ``total``. ``facets`` has the counts that were asked for."""
 
     total: int
     hits: tuple[Hit, ...]
+    facets: Mapping[Facet, Mapping[str, int]] = field(default_factory=dict)
 
 
 class LocalIndex:
@@ -76,57 +113,67 @@ class LocalIndex:
 
     def search(
         self,
-        query: str,
+        query: str | None = None,
         *,
         limit: int = 10,
         offset: int = 0,
-        space: str | None = None,
-        type: str | None = None,
-        label: str | None = None,
-        datasource: str | None = None,
+        space: str | Iterable[str] | None = None,
+        type: str | Iterable[str] | None = None,
+        label: str | Iterable[str] | None = None,
+        datasource: str | Iterable[str] | None = None,
         since: datetime | None = None,
+        until: datetime | None = None,
         prefix: bool = False,
+        facets: Iterable[Facet] = (),
         marks: tuple[str, str] = ("**", "**"),
     ) -> Results:
         """Return the documents that hold every word of the query, in the title (which counts ten times) or the text.
 
         Any text is a query: there is no syntax to get wrong, but "words in quotes" are a phrase. A query without a word finds nothing.
+        ``None`` finds all that the filters let through, what was updated last first.
 
-        :param since: updated at this instant or later; must be aware.
+        A document passes a filter of several values where it has any one of them; a filter of no values lets nothing through.
+
+        :param since: updated at this instant or later. :param until: updated before this instant. Both must be aware; what has no such
+            instant passes neither.
         :param prefix: the last word may be the beginning of one.
+        :param facets: what to count among all hits, whatever ``limit``: names of :data:`FACETS`. Values come with the highest count first,
+            years (``2026``) and months (``2026-03``, in UTC) with the newest first; at most 100 of each. It costs one look at each hit.
         :param marks: set around the words found in a snippet. A snippet is text of the page: escape it before it becomes HTML (choose
             marks that escaping leaves alone, and replace them afterwards).
         """
-        if limit < 0 or offset < 0:
-            raise ValueError("limit and offset must not be negative")
-        if since is not None and since.tzinfo is None:
-            raise ValueError("since must be aware of its time zone")
-        match = match_expression(query, prefix=prefix)
-        if not match:
-            return Results(0, ())
+        wanted = list(dict.fromkeys(facets))
+        _check(limit, offset, {"since": since, "until": until}, wanted)
+        match = None if query is None else match_expression(query, prefix=prefix)
+        if match == "":
+            return Results(0, (), {facet: {} for facet in wanted})
         values: dict[str, Any] = {
             "match": match,
-            "space": _storable(space),
-            "type": _storable(type),
-            "label": _storable(label),
-            "datasource": _storable(datasource),
+            "space": _any_of(space, searchable),
+            "type": _any_of(type, searchable),
+            "label": _any_of(label, lambda label: readable(searchable(label))),
+            "datasource": _any_of(datasource, searchable),
             "since": rfc3339(since) if since else None,
+            "until": rfc3339(until) if until else None,
             "limit": min(limit, 10_000),
             "offset": min(offset, 2**62),
             "open": marks[0],
             "close": marks[1],
         }
+        where = _ANYTHING if match is None else _WORDS
         with self._snapshot() as connection:
-            (total,) = connection.execute(_COUNT, values).fetchone()
-            ranked = dict(connection.execute(_RANKED, values).fetchall())
+            (total,) = connection.execute(f"SELECT count(*) FROM {where} {_FILTERS}", values).fetchone()  # noqa: S608
+            ranked = dict(connection.execute(_NEWEST if match is None else _RANKED, values).fetchall())
             values["rowids"] = json.dumps(list(ranked))
-            shown = {row[0]: row[1:] for row in connection.execute(_SHOWN, values)} if ranked else {}
-        return Results(total, tuple(_hit(shown[rowid], rank) for rowid, rank in ranked.items()))
+            rows = connection.execute(_SHOWN if match is None else _SHOWN_MATCH, values) if ranked else ()
+            shown = {row[0]: row[1:] for row in rows}
+            counted = _count(connection, where, values, wanted) if wanted else {}
+        return Results(total, tuple(_hit(shown[rowid], rank) for rowid, rank in ranked.items()), counted)
 
     def get(self, document_id: str) -> Document | None:
         """Return a whole document by its id, as it was written, or ``None``."""
         with self._snapshot() as connection:
-            found = connection.execute("SELECT document FROM doc WHERE id = ?", [_storable(document_id)]).fetchone()
+            found = connection.execute("SELECT document FROM doc WHERE id = ?", [searchable(document_id)]).fetchone()
         return None if found is None else Document.from_json(json.loads(found[0]))
 
     def counts(self, datasource: str | None = None) -> dict[str, int]:
@@ -134,7 +181,7 @@ class LocalIndex:
         with self._snapshot() as connection:
             rows = connection.execute(
                 "SELECT type, count(*) FROM doc WHERE ?1 IS NULL OR datasource_id = ?1 GROUP BY type ORDER BY type",
-                [_storable(datasource)],
+                [None if datasource is None else searchable(datasource)],
             ).fetchall()
         return dict(rows)
 
@@ -168,9 +215,32 @@ class LocalIndex:
                 connection.execute("ROLLBACK")
 
 
-def _storable(value: str | None) -> str | None:
-    """Return a filter's value as SQLite can take it; what it cannot take equals nothing that is stored."""
-    return None if value is None else value.encode(errors="replace").decode()
+def _check(limit: int, offset: int, instants: Mapping[str, datetime | None], facets: Iterable[str]) -> None:
+    if limit < 0 or offset < 0:
+        raise ValueError("limit and offset must not be negative")
+    for name, instant in instants.items():
+        if instant is not None and instant.tzinfo is None:
+            raise ValueError(f"{name} must be aware of its time zone")
+    for facet in facets:
+        if facet not in FACETS:
+            raise ValueError(f"{facet!r} is no facet; there are: {', '.join(FACETS)}")
+
+
+def _any_of(value: str | Iterable[str] | None, stored: Callable[[str], str]) -> str | None:
+    """Return a filter's values as a JSON list, each as the sink stored it, for ``json_each``."""
+    if value is None:
+        return None
+    return json.dumps([stored(one) for one in ([value] if isinstance(value, str) else value)])
+
+
+def _count(
+    connection: sqlite3.Connection, where: str, values: Mapping[str, Any], facets: Sequence[Facet]
+) -> dict[Facet, dict[str, int]]:
+    found: dict[Facet, dict[str, int]] = {facet: {} for facet in facets}
+    selects = [f"SELECT '{facet}', * FROM ({_COUNTED[facet]})" for facet in facets]  # noqa: S608
+    for facet, value, many in connection.execute(_FOUND.format(where=where) + " UNION ALL ".join(selects), values):
+        found[facet][readable(value)] = many
+    return found
 
 
 def _hit(row: tuple[Any, ...], rank: float) -> Hit:

@@ -124,7 +124,7 @@ def _search(index_file: Path) -> str:
     query = os.environ.get("DEMO_QUERY") or _QUERY
     print(f'\nsearch for "{query}":\n')
     with LocalIndex(index_file) as index:
-        total = print_hits(index, query, limit=5)
+        total = print_hits(index, query, limit=5).total
         documents = sum(index.counts().values())
     return f'indexed {documents} documents, {total} hits for "{query}"'
 

@@ -6,9 +6,15 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from airflow_provider_confluence.cli.search import index_file
+from airflow_provider_confluence.documents import instant, rfc3339
+from airflow_provider_confluence.sinks.local import LocalSink
+from airflow_provider_confluence.testing.sink_conformance import OWNER, make_document
 from tests.cli.program import PROGRAM, credentials, run
 
 
@@ -88,6 +94,92 @@ def test_searching_before_anything_was_indexed_says_so(tmp_path):
     done = run("search", "anything", "--storage", tmp_path)
     assert done.returncode == 2
     assert str(tmp_path) in done.stderr
+
+
+def test_a_search_is_narrowed_paged_and_counted(filled_cloud, tmp_path):
+    model = filled_cloud.model
+    model.create_space("OPS", "Operations")
+    model.create_page("OPS", "Deployments", "<p>deployment of the week</p>", labels=["weekly"])
+    options = ["--space", "DOCS", "--space", "OPS", "--blogposts", "--id", "wiki", "--storage", tmp_path]
+    assert run("sync", *credentials(filled_cloud), *options, token=filled_cloud.token).returncode == 0
+
+    def search(*arguments):
+        done = run("search", *arguments, "--storage", tmp_path)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    def titles(*arguments):
+        return {line.partition("  [")[0] for line in search(*arguments) if "  [" in line}
+
+    assert titles("deployment") == {"Rollback", "Deployments"}
+    assert titles("deploym", "--prefix", "--label", "weekly") == {"Deployments"}
+    assert titles("--space", "OPS", "--type", "page", "--type", "blogpost") == {"Deployments"}
+    assert titles("--type", "page", "--type", "blogpost") == {"Rollback", "Deployments", "News"}
+    assert search("--datasource", "other") == ["0 hits"]
+    assert titles("--limit", "1") | titles("--limit", "5", "--offset", "1") == {"Rollback", "Deployments", "News"}
+    assert search("deployment", "--limit", "0", "--facets", "space,label,type") == [
+        "space: DOCS 1, OPS 1",
+        "label: weekly 1",
+        "type: page 2",
+        "2 hits",
+    ]
+    year = f"{json.loads(chr(10).join(search('--json', '--limit', '1')))['hits'][0]['updated'][:4]}"
+    assert search("--since", year, "--until", year, "--limit", "0") == ["3 hits"]
+    assert search("--until", str(int(year) - 1), "--limit", "0") == ["0 hits"]
+    counted = json.loads("\n".join(search("--json", "--facets", "year,space", "--limit", "0")))
+    assert counted == {"total": 3, "hits": [], "facets": {"year": {year: 3}, "space": {"DOCS": 2, "OPS": 1}}}
+
+
+@pytest.mark.parametrize(
+    ("text", "since", "until"),
+    [
+        ("2026", "2026-01-01T00:00:00.000Z", "2027-01-01T00:00:00.000Z"),
+        ("2024-02", "2024-02-01T00:00:00.000Z", "2024-03-01T00:00:00.000Z"),
+        ("2026-12-31", "2026-12-31T00:00:00.000Z", "2027-01-01T00:00:00.000Z"),
+        ("2026-03-31T09:30:00+02:00", "2026-03-31T07:30:00.000Z", "2026-03-31T07:30:00.000Z"),
+    ],
+)
+def test_a_date_stands_for_the_whole_of_its_day_month_or_year(tmp_path, text, since, until):
+    instants = sorted({since, until, *(_shifted(instant, -1) for instant in (since, until))})
+    write_local(tmp_path, instants)
+
+    def dates(option):
+        done = run("search", option, text, "--json", "--storage", tmp_path)
+        return {hit["updated"] for hit in json.loads(done.stdout)["hits"]}
+
+    assert dates("--since") == {instant for instant in instants if instant >= since}
+    assert dates("--until") == {instant for instant in instants if instant < until}
+
+
+def write_local(folder, instants):
+    """Write a document for each instant into the index that ``search`` reads."""
+    sink = LocalSink(index_file(folder))
+    sink.open(OWNER)
+    sink.write([replace(make_document(n, 1), updated=instant) for n, instant in enumerate(instants)])
+    sink.close()
+
+
+def _shifted(text, milliseconds):
+    return rfc3339(instant(text) + timedelta(milliseconds=milliseconds))
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--since", "yesterday", "2026-03-31"),
+        ("--since", "2026-13", "2026-03-31"),
+        ("--until", "9999", "2026-03-31"),
+        ("--until", "2026-03-31T09:30", "2026-03-31"),
+        ("--since", "0001-01-01T00:00+01:00", "2026-03-31"),
+        ("--facets", "space,author", "'author' is none of space, type, label"),
+        ("--limit", "-1", "negative"),
+    ],
+)
+def test_an_option_of_search_that_makes_no_sense_is_refused_with_what_does(tmp_path, option, value, said):
+    done = run("search", "word", option, value, "--storage", tmp_path)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_every_command_answers_as_json_when_asked_to(filled, tmp_path):

@@ -293,14 +293,17 @@ def test_many_processes_may_make_the_index_at_once(path):
 
 
 # ------------------------------------------------------------------------------------------ the page about it
-def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch, capsys, pytestconfig):
+def test_the_examples_of_the_documentation_run(tmp_path, monkeypatch, capsys, pytestconfig):
     page = (pytestconfig.rootpath / "docs" / "sinks" / "local.md").read_text(encoding="utf-8")
-    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    examples = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     sink = LocalSink(Path("indexing_documents.sqlite3"))
     sink.open(OWNER)
     sink.write([make_document(1, 1, title="Plan", content="the release notes of May")])
     sink.close()
 
-    exec(compile(example, "local.md", "exec"), {})
-    assert capsys.readouterr().out == "1\nPlan https://one.example.com/wiki/pages/1 the **release** **notes** of May\n"
+    exec(compile("\n".join(examples), "local.md", "exec"), {})
+    said = (
+        "1\nPlan https://one.example.com/wiki/pages/1 the **release** **notes** of May\n{'DOCS': 1}\n{'2026-03': 1}\n"
+    )
+    assert capsys.readouterr().out == said

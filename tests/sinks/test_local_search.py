@@ -1,6 +1,8 @@
 """Searching a local index: what is found, how it is shown, and that no text is a wrong query."""
 
+import sqlite3
 import unicodedata
+from contextlib import closing
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
@@ -12,6 +14,7 @@ from airflow_provider_confluence.documents import Space
 from airflow_provider_confluence.errors import StorageError
 from airflow_provider_confluence.sinks._segmentation import SEPARATOR, readable, searchable
 from airflow_provider_confluence.sinks.local import LocalIndex, LocalSink
+from airflow_provider_confluence.sinks.local_search import FACETS
 from airflow_provider_confluence.testing.sink_conformance import OWNER, make_document, make_tombstone
 
 
@@ -190,6 +193,118 @@ def test_since_compares_instants_whatever_their_zone_and_precision(index_of):
     assert found(index.search("word", since=instant + timedelta(milliseconds=1))) == ["2"]
     with pytest.raises(ValueError, match="aware"):
         index.search("word", since=datetime(2026, 3, 1))  # noqa: DTZ001 - the mistake this is about
+
+
+@pytest.fixture
+def varied(index_of):
+    """Six documents with a word in common: 1 DOCS a, 2 DOCS a b, 3 OPS b, 4 OPS, 5 HR blog post without a date, 6 another word."""
+
+    def made(number, space, labels, updated, type_="page", content="word"):
+        base = make_document(number, 1, content=content)
+        return replace(base, space=Space(space, space, space), labels=labels, updated=updated, type=type_)
+
+    return index_of(
+        made(1, "DOCS", ("a",), "2025-12-31T23:59:59.999Z"),
+        made(2, "DOCS", ("a", "b", "a"), "2026-01-01T00:00:00Z"),
+        made(3, "OPS", ("b",), "2026-01-31T10:00:00Z"),
+        made(4, "OPS", (), "2026-02-01T00:00:00Z"),
+        made(5, "HR", (), None, "blogpost"),
+        made(6, "DOCS", ("c",), "2026-03-01T00:00:00Z", content="other"),
+    )
+
+
+def test_of_several_values_any_one_is_enough_and_of_none_there_is_none(varied):
+    assert sorted(found(varied.search("word", space=["DOCS", "HR"]))) == ["1", "2", "5"]
+    assert sorted(found(varied.search("word", label=("a", "b")))) == ["1", "2", "3"]
+    assert sorted(found(varied.search("word", space=["DOCS", "OPS"], label=["b", "none"]))) == ["2", "3"]
+    assert found(varied.search("word", type=["blogpost", "comment"])) == ["5"]
+    assert varied.search("word", datasource=["another", OWNER.datasource_id]).total == 5
+    assert varied.search("word", space=[]).total == 0
+    assert varied.search(space=(), label=[]).total == 0
+
+
+def test_a_range_of_dates_begins_with_since_and_ends_before_until(varied):
+    january = {"since": datetime(2026, 1, 1, tzinfo=timezone.utc), "until": datetime(2026, 2, 1, tzinfo=timezone.utc)}
+
+    assert sorted(found(varied.search("word", **january))) == ["2", "3"]
+    assert found(varied.search("word", until=january["since"])) == ["1"]
+    with pytest.raises(ValueError, match="until must be aware"):
+        varied.search("word", until=datetime(2026, 3, 1))  # noqa: DTZ001 - the mistake this is about
+
+
+def test_without_a_query_the_newest_that_passes_the_filters_comes_first(varied):
+    assert found(varied.search()) == ["6", "4", "3", "2", "1", "5"]
+    assert found(varied.search(space=["DOCS", "OPS"], limit=2, offset=1)) == ["4", "3"]
+    assert varied.search(space="DOCS", limit=0).total == 3
+    (hit,) = varied.search(type="blogpost").hits
+    assert (hit.snippet, hit.score) == ("word", 0.0)
+
+
+def test_facets_count_all_hits_of_a_search_whatever_page_is_shown(varied):
+    facets = varied.search("word", limit=1, facets=FACETS).facets
+
+    assert list(facets) == ["space", "type", "label", "datasource", "year", "month"]
+    assert list(facets["space"].items()) == [("DOCS", 2), ("OPS", 2), ("HR", 1)]
+    assert list(facets["type"].items()) == [("page", 4), ("blogpost", 1)]
+    assert list(facets["label"].items()) == [("a", 2), ("b", 2)]
+    assert facets["datasource"] == {OWNER.datasource_id: 5}
+    assert list(facets["year"].items()) == [("2026", 3), ("2025", 1)]
+    assert list(facets["month"].items()) == [("2026-02", 1), ("2026-01", 2), ("2025-12", 1)]
+
+
+def test_facets_count_what_the_filters_let_through_and_only_what_was_asked(varied):
+    assert varied.search("word", facets=["label"], space="OPS").facets == {"label": {"b": 1}}
+    assert varied.search(facets=["space", "space"], label="c").facets == {"space": {"DOCS": 1}}
+    assert varied.search("word").facets == {}
+    assert varied.search("***", facets=["type"]).facets == {"type": {}}
+    assert varied.search("absent", facets=["type", "year"]).facets == {"type": {}, "year": {}}
+    with pytest.raises(ValueError, match="'spaces' is no facet; there are: space, type"):
+        varied.search("word", facets=["spaces"])
+
+
+def test_a_facet_names_its_hundred_most_frequent_values_as_people_write_them(index_of):
+    documents = [replace(make_document(n, 1), labels=(f"only-{n}", "日本語")) for n in range(150)]
+    labels = index_of(*documents).search(facets=["label"]).facets["label"]
+
+    assert len(labels) == 100
+    assert next(iter(labels.items())) == ("日本語", 150)
+
+
+odd_text = st.text(st.characters(exclude_characters=[SEPARATOR]), max_size=8) | st.sampled_from(
+    ["日本", "cafe\u0301", "\x00", "a\x00b", "\ud800"]
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(space=odd_text, label=odd_text)
+def test_a_document_passes_the_filters_of_its_own_values(tmp_path_factory, space, label):
+    path = tmp_path_factory.mktemp("own") / "docs.sqlite3"
+    sink = LocalSink(path)
+    sink.open(OWNER)
+    sink.write([replace(make_document(1, 1), space=Space("1", space, "Name"), labels=(label,))])
+    sink.close()
+    with LocalIndex(path) as index:
+        assert index.search(space=space, label=label).total == 1
+        facets = index.search(facets=["space", "label"]).facets
+        assert index.search(space=facets["space"], label=facets["label"]).total == 1
+
+
+def test_an_index_of_an_earlier_version_is_searched_as_it_is_and_made_quick_by_the_next_write(varied):
+    def names(connection):
+        return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
+
+    with closing(sqlite3.connect(varied.path)) as connection:
+        connection.execute("DROP INDEX doc_newest")
+    assert found(varied.search(label="b")) == ["3", "2"]
+    assert varied.search("word", facets=["year"]).facets == {"year": {"2026": 3, "2025": 1}}
+
+    sink = LocalSink(varied.path)
+    sink.open(OWNER)
+    sink.close()
+    with closing(sqlite3.connect(varied.path)) as connection:
+        assert "doc_newest" in names(connection)
+        plan = connection.execute("EXPLAIN QUERY PLAN SELECT rowid FROM doc ORDER BY updated DESC, rowid DESC LIMIT 1")
+        assert "doc_newest" in plan.fetchone()[3]
 
 
 def test_pages_of_results_name_every_hit_once(index_of):
