@@ -469,8 +469,10 @@ def _panel_head(panel: Panel) -> str:
 
 
 def _prefixed(text: str, prefix: str) -> str:
+    if not text:
+        return ""
     bare = prefix.rstrip()
-    return "\n".join(prefix + line if line else bare for line in text.split("\n")) if text else ""
+    return "\n".join([prefix + line if line else bare for line in text.split("\n")])
 
 
 def _quoted(text: str) -> str:
