@@ -16,6 +16,7 @@ ENTRY_POINT_GROUP = "airflow_provider_confluence.sinks"
 """Installed packages add sinks here: ``name = "module:factory"``. A setting can only name what somebody installed."""
 
 _FACTORIES = {
+    "coco": "airflow_provider_confluence.sinks.coco:from_settings",
     "elasticsearch": "airflow_provider_confluence.sinks.elasticsearch:from_settings",
     "local": "airflow_provider_confluence.sinks.local:from_settings",
     "opensearch": "airflow_provider_confluence.sinks.opensearch:from_settings",
