@@ -17,10 +17,16 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": integration,
                 "external-doc-url": "https://www.atlassian.com/software/confluence",
                 "tags": ["software"],
-            }
+            },
+            {
+                "integration-name": "Coco Server",
+                "external-doc-url": "https://docs.infinilabs.com/coco-server/main/",
+                "tags": ["software"],
+            },
         ],
         "hooks": [
-            {"integration-name": integration, "python-modules": ["airflow_provider_confluence.hooks.confluence"]}
+            {"integration-name": integration, "python-modules": ["airflow_provider_confluence.hooks.confluence"]},
+            {"integration-name": "Coco Server", "python-modules": ["airflow_provider_confluence.hooks.coco"]},
         ],
         "operators": [
             {"integration-name": integration, "python-modules": ["airflow_provider_confluence.operators.confluence"]}
@@ -43,7 +49,18 @@ def get_provider_info() -> dict[str, Any]:
                     },
                 },
                 "conn-fields": _connection_fields(),
-            }
+            },
+            {
+                "connection-type": "coco",
+                "hook-class-name": "airflow_provider_confluence.hooks.coco.CocoHook",
+                "hook-name": "Coco Server",
+                "ui-field-behaviour": {
+                    "hidden-fields": ["schema", "port", "login"],
+                    "relabeling": {"host": "Base URL", "password": "API token"},
+                    "placeholders": {"host": "https://coco.example.com:9000, with web.base_path if there is one"},
+                },
+                "conn-fields": _coco_fields(),
+            },
         ],
         "config": {
             "confluence": {
@@ -54,36 +71,55 @@ def get_provider_info() -> dict[str, Any]:
     }
 
 
-def _connection_fields() -> dict[str, Any]:
-    def field(label: str, description: str, **schema: Any) -> dict[str, Any]:
-        # A type that takes null is what makes a field optional in the form.
-        return {"label": label, "description": description, "schema": {"type": ["string", "null"], **schema}}
+def _field(label: str, description: str, **schema: Any) -> dict[str, Any]:
+    # A type that takes null is what makes a field optional in the form.
+    return {"label": label, "description": description, "schema": {"type": ["string", "null"], **schema}}
 
+
+def _transport_fields() -> dict[str, Any]:
     return {
-        "deployment": field(
+        "verify_ssl": _field("Verify TLS", "Verify the server's certificate.", type=["boolean", "null"], default=True),
+        "ca_bundle": _field("CA bundle", "Path on the workers to the certificates of your own authority."),
+        "proxy": _field("Proxy", "URL of an http or https proxy; the environment's proxy settings are not used."),
+        "timeout": _field(
+            "Time-out", "Seconds to wait for an answer.", type=["integer", "null"], minimum=1, default=60
+        ),
+    }
+
+
+def _coco_fields() -> dict[str, Any]:
+    return {
+        **_transport_fields(),
+        "allowed_datasources": _field(
+            "Allowed datasources",
+            "Patterns of datasource ids that may write over this connection, with commas between.",
+        ),
+    }
+
+
+def _connection_fields() -> dict[str, Any]:
+    return {
+        "deployment": _field(
             "Deployment",
             "The edition; auto finds out, at the cost of a request or two where the URL does not show it.",
             enum=["auto", "cloud", "datacenter"],
             default="auto",
         ),
-        "cloud_id": field(
+        "cloud_id": _field(
             "Cloud id",
             "For a scoped API token, which works only through Atlassian's gateway; it is at https://<site>.atlassian.net/_edge/tenant_info.",
         ),
-        "verify_ssl": field("Verify TLS", "Verify the server's certificate.", type=["boolean", "null"], default=True),
-        "ca_bundle": field("CA bundle", "Path on the workers to the certificates of your own authority."),
-        "proxy": field("Proxy", "URL of an http or https proxy; the environment's proxy settings are not used."),
-        "timeout": field("Time-out", "Seconds to wait for an answer.", type=["integer", "null"], minimum=1, default=60),
-        "max_in_flight": field(
+        **_transport_fields(),
+        "max_in_flight": _field(
             "Requests in flight", "At a time, at most (Cloud 8, Data Center 4).", type=["integer", "null"], minimum=1
         ),
-        "requests_per_second": field(
+        "requests_per_second": _field(
             "Requests per second", "At most (Cloud 20, Data Center as it says).", type=["number", "null"], minimum=0.01
         ),
-        "allowed_datasources": field(
+        "allowed_datasources": _field(
             "Allowed datasources", "Patterns of datasource ids that may use this connection, with commas between."
         ),
-        "allowed_spaces": field(
+        "allowed_spaces": _field(
             "Allowed spaces", "Patterns of space keys that may be read over this connection, with commas between."
         ),
     }

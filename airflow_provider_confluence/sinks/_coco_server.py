@@ -36,7 +36,7 @@ TRIES = 4
 TRIES_AFTER_UNKNOWN = 2
 LONGEST_PAUSE_SECONDS = 30.0
 _SLOWEST_ANSWER = 5  # times the time-out: a server that trickles is as good as silent
-_EXTRAS = ("verify_ssl", "ca_bundle", "proxy", "timeout", "allowed_datasources")
+EXTRAS = ("verify_ssl", "ca_bundle", "proxy", "timeout", "allowed_datasources")
 _PERMISSION = re.compile(r"[a-z_]+#[a-z_]+/[a-z_]+")
 
 Params = Mapping[str, str | int | Sequence[str]]
@@ -318,7 +318,7 @@ class _Extras:
         self._extras = {name: value for name, value in connection.extra.items() if value not in ("", None)}
 
     def report_unknown(self) -> None:
-        unknown = sorted(set(self._extras) - set(_EXTRAS))
+        unknown = sorted(set(self._extras) - set(EXTRAS))
         if unknown:
             _log.warning("connection %s: extras not known and ignored: %s", self._conn_id, ", ".join(unknown))
 

@@ -22,7 +22,7 @@ from airflow_provider_confluence.sinks._coco_place import DEFAULT_CONNECTOR, Pla
 from airflow_provider_confluence.sinks._coco_server import CocoServer
 from airflow_provider_confluence.sinks._coco_writing import Writer
 from airflow_provider_confluence.sinks.base import Answer, Capabilities, InventoryItem, Owner
-from airflow_provider_confluence.sinks.connection import Connections, no_connections
+from airflow_provider_confluence.sinks.connection import Connections, SinkConnection, no_connections
 
 DEFAULT_CONN_ID = "coco_default"
 DEFAULT_MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
@@ -142,6 +142,18 @@ class CocoSink:
         if self._place is None or self._writer is None:
             raise RuntimeError("the sink is not open: call open() first")
         return self._place, self._writer
+
+
+def check_connection(connection: SinkConnection) -> tuple[str, str]:
+    """Return base URL and version of the Coco Server that a connection leads to, where the sink can use it as it is by default.
+
+    Cost: 12 requests. :raises ConfluenceProviderError: as :meth:`CocoSink.check` does.
+    """
+    server = CocoServer(connection, parallel=1)
+    try:
+        return server.url, check(server, DEFAULT_CONNECTOR)
+    finally:
+        server.close()
 
 
 def from_settings(

@@ -39,8 +39,8 @@ def test_airflow_finds_the_connection_type_with_its_form() -> None:
 def test_every_extra_that_the_hook_reads_has_a_field_in_the_form() -> None:
     from airflow_provider_confluence.hooks.confluence import _Extras
 
-    (connection_type,) = get_provider_info()["connection-types"]
-    assert set(connection_type["conn-fields"]) == _Extras.KNOWN
+    confluence, _ = get_provider_info()["connection-types"]
+    assert set(confluence["conn-fields"]) == _Extras.KNOWN
 
 
 def test_every_module_that_is_named_exists() -> None:
@@ -49,8 +49,9 @@ def test_every_module_that_is_named_exists() -> None:
         for entry in info[group]:
             for module in entry["python-modules"]:
                 import_module(module)
-    module, _, name = info["connection-types"][0]["hook-class-name"].rpartition(".")
-    assert hasattr(import_module(module), name)
+    for connection_type in info["connection-types"]:
+        module, _, name = connection_type["hook-class-name"].rpartition(".")
+        assert getattr(import_module(module), name).conn_type == connection_type["connection-type"]
 
 
 def test_the_configuration_section_has_its_defaults() -> None:

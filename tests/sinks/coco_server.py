@@ -25,9 +25,9 @@ def connections(url, token, **fields):
     return partial(given, connection(url, token, **fields))
 
 
-def get(coco, path, **params):
+def get(coco, address, **params):
     """Return what Coco answers to a GET, asked by plain HTTP."""
-    answer = requests.get(coco.endpoint + path, params=params, headers={"X-API-TOKEN": coco.token}, timeout=10)
+    answer = requests.get(coco.endpoint + address, params=params, headers={"X-API-TOKEN": coco.token}, timeout=10)
     return answer.status_code, answer.json()
 
 
