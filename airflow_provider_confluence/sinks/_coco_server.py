@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlencode, urlsplit
 
@@ -245,6 +246,8 @@ class CocoServer:
 
         if self._verify is False:
             _log.warning("TLS verification is off for %s: anybody on the way can read the token", self.url)
+        if self.url.startswith("http://") and not _is_this_machine(urlsplit(self.url).hostname or ""):
+            _log.warning("there is no TLS to %s: anybody on the way can read the token", self.url)
         session = requests.Session()
         session.trust_env = False  # neither .netrc nor HTTP(S)_PROXY: what is used is what the connection says
         session.headers.update({"X-API-TOKEN": self._token, "Accept": "application/json"})
@@ -295,6 +298,13 @@ def base_url(connection: SinkConnection) -> str:
         )
     number = f":{connection.port}" if port is None and connection.port else ""
     return f"{parts.scheme}://{parts.netloc}{number}{parts.path.rstrip('/')}"
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _token(connection: SinkConnection) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
+from dataclasses import fields
+from pathlib import Path
 
 import pytest
 import requests
@@ -420,3 +423,22 @@ def test_faults_stand_before_every_route(coco, ask):
     assert list(coco.documents()) == ["a1"]  # what was cut short was done all the same
     coco.faults.add(Stall(0.2, route="GET *"))
     assert ask("GET", "/document/a1").elapsed.total_seconds() >= 0.2
+
+
+# ---------------------------------------------------------------------------------------- its page
+def test_the_page_s_example_runs(capsys):
+    page = (Path(__file__).parents[2] / "docs" / "sinks" / "coco.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    exec(example, {})
+    assert capsys.readouterr().out.startswith("http://127.0.0.1:")
+
+
+def test_the_page_names_every_reading_and_every_permission_that_is_needed():
+    page = (Path(__file__).parents[2] / "docs" / "sinks" / "coco.md").read_text()
+    for field in fields(CocoReadings):
+        assert f"`{field.name}`" in page
+    (asked,) = re.findall(r'"permissions": \[(.*?)\]', page, re.DOTALL)
+    kinds = {f"coco#{kind}/{act}" for kind in ("connector", "datasource") for act in ("read", "create", "update")}
+    assert set(re.findall(r'"(.*?)"', asked)) == kinds | {
+        f"coco#document/{act}" for act in ("read", "search", "update", "delete")
+    }

@@ -699,3 +699,21 @@ def test_the_token_is_in_no_error_and_no_log(coco, caplog):
         sink.write([page("1")])
     sink.close()
     assert coco.token not in caplog.text + repr(caught.value) + repr(SinkConnection("a", "coco", password=coco.token))
+
+
+@pytest.mark.parametrize(
+    ("host", "extra", "warned"),
+    [
+        ("http://coco.example.com", {}, "there is no TLS to http://coco.example.com"),
+        ("http://127.0.0.1:9000", {}, ""),
+        ("https://coco.example.com", {}, ""),
+        ("https://coco.example.com", {"verify_ssl": False}, "TLS verification is off"),
+        ("https://coco.example.com", {"tokn": "x"}, "extras not known and ignored: tokn"),
+    ],
+)
+def test_what_weakens_a_connection_is_warned_of(caplog, host, extra, warned):
+    from airflow_provider_confluence.sinks._coco_server import CocoServer
+
+    CocoServer(connection(host, "t0ken", extra=extra), parallel=1).close()
+    assert warned in caplog.text
+    assert bool(warned) == bool(caplog.records)
