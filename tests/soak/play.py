@@ -237,6 +237,11 @@ def play(history: History, folder: Path) -> list[Finding]:
         model.show_space("DOCS")
         if not _has_roots(wiki):
             wiki.definition["root_pages"] = []
+        if wiki.definition.get("root_pages"):
+            # Whether an item is below a root cannot be known where something above it is hidden; such a run is never clean.
+            for item in model:
+                if item.hidden:
+                    model.show(item.public_id)
         wiki.reached = lambda _: None
         wiki.definition |= {"max_items_per_run": 1000, "queue": {"name": "indexing_documents"}}
         try:
