@@ -2,12 +2,72 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 
 import requests
 
-from airflow_provider_confluence.documents import Document
+from airflow_provider_confluence.documents import Ancestor, Document, Person, Space, Tombstone, document_id
+from airflow_provider_confluence.sinks.base import Owner
+from airflow_provider_confluence.sinks.coco import CocoSink
 from airflow_provider_confluence.sinks.connection import SinkConnection
+
+OWNER = Owner("docs", "deployment-one", "https://one.example.com/wiki")
+HOME, GUIDE = Ancestor("1", "Home"), Ancestor("2", "Guide")
+
+PAGE = Document(
+    id="c1926ece054e2371d15272a2f4236cfd",  # printf docs-98310 | md5sum
+    datasource_id="docs",
+    datasource_name="My Wiki",
+    content_id="98310",
+    revision=1767225600000,
+    type="page",
+    status="current",
+    title="Roll back",
+    content="# Steps\n\nTurn it **back**.",
+    url="https://one.example.com/wiki/spaces/DOCS/pages/98310",
+    space=Space("7", "DOCS", "Documentation"),
+    source_version=4,
+    summary="Turn it back.",
+    parent_id="2",
+    ancestors=(HOME, GUIDE),
+    labels=("howto", "ops"),
+    created="2026-01-01T08:00:00.000Z",
+    updated="2026-02-03T09:30:00.000Z",
+    creator=Person("u1", "Ann"),
+    last_editor=Person("u2", "Bob"),
+    language="en",
+    properties={"Owner": "Ann"},
+    permissions=[["group:staff"]],
+)
+
+
+def page(content_id, revision=1, **fields):
+    made = {"id": document_id("docs", content_id), "content_id": content_id, "revision": revision, "ancestors": ()}
+    return replace(PAGE, **{**made, **fields})
+
+
+def grave(content_id, revision):
+    return Tombstone(document_id("docs", content_id), "docs", content_id, revision)
+
+
+def outcomes(answers):
+    return [answer.outcome for answer in answers]
+
+
+@contextmanager
+def making(coco):
+    """Lend a function that makes sinks on a fake Coco, and close them in the end."""
+    made = []
+
+    def make(*, token=None, **options):
+        made.append(CocoSink(connections(coco.endpoint, token or coco.token), **{"back_off_seconds": 0.01, **options}))
+        return made[-1]
+
+    yield make
+    for sink in made:
+        sink.close()
 
 
 def connection(url, token, **fields):
