@@ -333,6 +333,13 @@ def test_an_older_write_is_superseded_where_nobody_writes_in_between(coco, sink)
     assert {item.content_id: item.revision for item in sink.inventory("docs")} == {"1": 9, "2": 9}
 
 
+def test_items_of_one_id_are_written_in_their_order(coco, sink):
+    batch = [page("1", 1), grave("1", 2), page("1", 3, title="Back"), page("2", 1), page("2", 2), grave("2", 3)]
+
+    assert outcomes(sink.write(batch)) == ["written"] * 6
+    assert [source["title"] for source in coco.documents().values()] == ["Back"]
+
+
 def test_deletions_go_by_lists_and_each_is_looked_after(coco, sink):
     sink.write([page(str(number)) for number in range(150)])
     coco.requests.clear()

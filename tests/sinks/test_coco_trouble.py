@@ -125,6 +125,8 @@ def test_trouble_in_the_middle_leaves_the_rest_for_later(coco, make):
     answers = sink.write([page(str(number)) for number in range(5)])
     assert outcomes(answers) == ["written", "written", "retry", "retry", "retry"]
     assert len(coco.documents()) == 2
+    puts = [entry for entry in coco.requests if (entry.method, entry.path[:10]) == ("PUT", "/document/")]
+    assert len(puts) == 2 + 4  # the third is tried four times; the others would only cost as much again
 
 
 def test_a_token_that_expires_in_mid_run_stops_it(coco, sink):
