@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["build_dags", "dag_id_of"]
 
 PREFIX = "confluence__"
-MODES = ("auto", "full", "reconcile", "changes", "verify")
+MODES = ("auto", "full", "reconcile", "changes", "verify", "rebuild")
 # Constant, so that the same settings always give the same DAG; with catchup off its value means nothing else.
 _START = datetime(2025, 1, 1, tzinfo=timezone.utc)
 _MINUTES_OF_DAY = 24 * 60
@@ -166,7 +166,7 @@ def _build(
                 "auto",
                 type="string",
                 enum=list(MODES),
-                description="full extracts everything again, reconcile compares everything",
+                description="full extracts everything again, rebuild does so into a new index, reconcile compares everything",
             ),
             "allow_mass_delete": Param(
                 None,

@@ -53,7 +53,7 @@ def add(commands: common.Commands) -> None:
         help="any setting of a datasource, such as exclude_labels=draft,old or queue.name=wiki; the value is JSON or a text",
     )
     parser.add_argument("--id", metavar="ID", help="id of the datasource (default: the first space key; all for *)")
-    parser.add_argument("--mode", choices=("auto", "full", "reconcile", "changes", "verify"), default="auto")
+    parser.add_argument("--mode", choices=("auto", "full", "reconcile", "changes", "verify", "rebuild"), default="auto")
     parser.add_argument(
         "--allow-mass-delete", type=int, metavar="REVISION", help="consent to the deletions that run REVISION withheld"
     )

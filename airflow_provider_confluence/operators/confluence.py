@@ -134,7 +134,7 @@ class ConfluenceListChangesOperator(_ConfluenceOperator):
 
     :param datasource_id: the datasource, read from the Variable when the task runs. Not templated.
     :param datasource: instead, the datasource itself, as the Variable would hold it: for DAG authors. Give ``datasource_id`` with it.
-    :param mode: ``auto``, ``full``, ``reconcile``, ``changes`` or ``verify`` (templated).
+    :param mode: ``auto``, ``full``, ``reconcile``, ``changes``, ``verify`` or ``rebuild`` (templated).
     :param allow_mass_delete: the revision whose withheld deletions may go ahead; empty for none (templated).
     :param content_ids: ids of the only items to look at, as a list or as one text with spaces between; empty for all (templated).
     :param confluence_conn_id: a connection in place of the datasource's own (templated).

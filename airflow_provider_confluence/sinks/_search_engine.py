@@ -17,13 +17,13 @@ from airflow_provider_confluence.errors import ConfigurationError, OwnershipErro
 from airflow_provider_confluence.sinks import _search_bulk as bulk
 from airflow_provider_confluence.sinks._encoding import encoded
 from airflow_provider_confluence.sinks._search_layout import Layout
+from airflow_provider_confluence.sinks._search_rebuild import MARKER, Rebuild, keep_out
 from airflow_provider_confluence.sinks._search_wire import Reach, Reply, Sender, Server, complain, read_connection
 from airflow_provider_confluence.sinks.base import Answer, Capabilities, InventoryItem, Owner
 from airflow_provider_confluence.sinks.connection import Connections
 
 _LARGEST_REVISION = 2**62 - 1
 _PAGE = 1_000
-_MARKER = "rebuild"
 # Longer values of page properties are cut in the field by which they are searched: they are in the text, and OpenSearch would refuse the
 # whole document for one. A term has 32,766 bytes, of which a character takes up to 4.
 _LONGEST_NAME = 500
@@ -52,7 +52,7 @@ class SearchEngineSink:
     :param sleep: waits between tries; tests give their own.
     """
 
-    capabilities = Capabilities(versioned=True, inventory=True, atomic_swap=False)
+    capabilities = Capabilities(versioned=True, inventory=True, atomic_swap=True)
 
     def __init__(
         self,
@@ -72,6 +72,8 @@ class SearchEngineSink:
         self._sleep = sleep
         self._server: Server | None = None
         self._owner: Owner | None = None
+        self._rebuilding = False
+        self._was_rebuilding = False
 
     # ---------------------------------------------------------------- open, check, close
     def open(self, owner: Owner, *, adopt: bool = False) -> None:
@@ -82,10 +84,12 @@ class SearchEngineSink:
             self._check_product(server)
             self._layout.ensure(server)
             self._claim(server, owner, adopt=adopt)
+            marker = self._records(server, []).get(MARKER)
+            keep_out(marker, owner.datasource_id, self._layout.alias, server.where)
         except BaseException:
             server.close()
             raise
-        self._server, self._owner = server, owner
+        self._server, self._owner, self._was_rebuilding = server, owner, marker is not None
 
     def check(self) -> None:
         """Say whether documents could be written, read back and deleted; see :meth:`~airflow_provider_confluence.sinks.base.Sink.check`.
@@ -111,7 +115,7 @@ class SearchEngineSink:
 
     def close(self) -> None:
         """Close the connection; safe to repeat."""
-        server, self._server, self._owner = self._server, None, None
+        server, self._server, self._owner, self._rebuilding = self._server, None, None, False
         if server is not None:
             server.close()
 
@@ -153,7 +157,7 @@ class SearchEngineSink:
     def _records(self, server: Server, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return what the control index holds of these ids, as of now: what was written counts before any refresh. 1 request."""
         control = self._layout.control
-        reply = server.ask("POST", f"/{control}/_mget", body={"ids": [_MARKER, *ids]})
+        reply = server.ask("POST", f"/{control}/_mget", body={"ids": [MARKER, *ids]})
         docs = reply.body.get("docs") if isinstance(reply.body, dict) else None
         if not isinstance(docs, list) or len(docs) != len(ids) + 1:
             raise SinkUnavailableError(f"{server.where} does not answer what {control} holds")
@@ -222,6 +226,7 @@ class SearchEngineSink:
         ids = list(dict.fromkeys(item.id for item in items if isinstance(item, Document)))
         records = self._records(server, [_owner_id(owner.datasource_id), *ids])
         self._check_owner(server, records, owner)
+        keep_out(records.get(MARKER), owner.datasource_id, self._layout.alias, server.where)
         answers: dict[int, Answer] = {}
         buried = self._bury(server, items, owner, answers)
         for id_ in ids:
@@ -288,7 +293,7 @@ class SearchEngineSink:
                     yield bulk.Operation.index(key, alias, item.id, 2 * item.revision, source)
 
     def _aliases(self) -> tuple[str, ...]:
-        return (self._layout.alias,)
+        return (self._layout.alias, self._layout.rebuild) if self._rebuilding else (self._layout.alias,)
 
     def _source(self, document: Document) -> bytes | str:
         """Return a document as the index takes it, or the reason why it can never be written."""
@@ -315,6 +320,29 @@ class SearchEngineSink:
             failed = said.get("_shards", {}).get("failed", 0) if isinstance(said, dict) else 0
             if failed:
                 raise SinkUnavailableError(f"{server.where}: {failed} shards of {alias} could not be refreshed")
+
+    # ---------------------------------------------------------------- rebuilding
+    def check_rebuild(self) -> None:
+        """See :meth:`~airflow_provider_confluence.sinks.base.RebuildingSink.check_rebuild`. 2 requests."""
+        self._rebuild().check()
+
+    def begin_rebuild(self, revision: int) -> None:
+        """See :meth:`~airflow_provider_confluence.sinks.base.RebuildingSink.begin_rebuild`. 6 requests."""
+        self._rebuilding = self._rebuild().begin(revision)
+        self._was_rebuilding = True
+
+    def finish_rebuild(self, revision: int, documents: int) -> str:
+        """See :meth:`~airflow_provider_confluence.sinks.base.RebuildingSink.finish_rebuild`. 8 requests."""
+        return self._rebuild().finish(revision, documents)
+
+    def abandon_rebuild(self, before: int) -> bool:
+        """See :meth:`~airflow_provider_confluence.sinks.base.RebuildingSink.abandon_rebuild`; no request where none was."""
+        self._opened()
+        return self._was_rebuilding and self._rebuild().abandon(before)
+
+    def _rebuild(self) -> Rebuild:
+        server, owner = self._opened()
+        return Rebuild(server, self._layout, owner.datasource_id, lambda: self._records(server, []))
 
     # ---------------------------------------------------------------- inventory
     def inventory(self, datasource_id: str) -> Iterator[InventoryItem]:

@@ -103,3 +103,34 @@ class Sink(Protocol):
 
     def close(self) -> None:
         """Release what the sink holds open; safe to repeat."""
+
+
+@runtime_checkable
+class RebuildingSink(Sink, Protocol):
+    """A sink that holds ``atomic_swap``: all of it on an open sink, for the datasource that it was opened for.
+
+    While a rebuild is under way every write goes to both indexes, and its answer is the worse of the two; searches and the inventory see
+    the old one.
+    """
+
+    def check_rebuild(self) -> None:
+        """Return where the datasource has the destination to itself. :raises ConfigurationError: where others share it."""
+
+    def begin_rebuild(self, revision: int) -> None:
+        """Make the new index where it is missing, and write into it too from now on. Each task that writes calls it; safe to repeat.
+
+        Where the new index serves already nothing is done: a run died between the swap and its commit.
+
+        :param revision: of the run that began the rebuild, also in the runs that go on with it.
+        :raises ConfigurationError: where others share the destination.
+        """
+
+    def finish_rebuild(self, revision: int, documents: int) -> str:
+        """Put the new index in the old one's place at once and remove the old one; safe to repeat.
+
+        :param documents: how many the new index must hold.
+        :returns: ``""``, or why it was not done, as a clause; the old one serves on then.
+        """
+
+    def abandon_rebuild(self, before: int) -> bool:
+        """Remove what a rebuild that began before this revision has left; return whether there was one. The old index serves on."""

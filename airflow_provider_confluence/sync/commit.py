@@ -17,6 +17,7 @@ from airflow_provider_confluence.sync.extract import ExtractCounts, extracted
 from airflow_provider_confluence.sync.journal import Head, Journal, Plan
 from airflow_provider_confluence.sync.known import Tally, apply_receipts, reload_known
 from airflow_provider_confluence.sync.manifest import Record, delete_generation, generations, write_generation
+from airflow_provider_confluence.sync.rebuild import Rebuilding, go_on_rebuilding
 
 # New failures up to this number never make a run red by themselves.
 FEW_FAILURES = 10
@@ -67,7 +68,9 @@ def commit(run: RunContext, datasource_id: str, revision: int) -> RunResult:
         tally = apply_receipts(known.records, journal, plan)
     done = sum(plan.shards) - tally.same + tally.seen
     changes = bool(plan.from_scratch or plan.absorbed or done or plan.counts["left_for_later"])
-    result = _result(run, journal, plan, known.records, tally)
+    journal.fence(revision)
+    rebuild = go_on_rebuilding(run, journal, head, plan, known.records)
+    result = _result(run, journal, plan, known.records, tally, rebuild)
     if head is None or head.target != plan.target or plan.absorbed:
         absorbed = (journal.find_plan(dead) for dead in plan.absorbed)
         journal.note_destinations([*(dead for dead in absorbed if dead is not None), plan])
@@ -91,6 +94,7 @@ def commit(run: RunContext, datasource_id: str, revision: int) -> RunResult:
         counts=result.counts,
         reconciled=plan.reconciled,
         withheld=plan.awaiting,
+        rebuild=rebuild.under_way,
     )
     journal.write_head(moved)
     run.reached("head_written")
@@ -117,7 +121,9 @@ def verdict(result: RunResult) -> str:
     )
 
 
-def _result(run: RunContext, journal: Journal, plan: Plan, records: Mapping[str, Record], tally: Tally) -> RunResult:
+def _result(
+    run: RunContext, journal: Journal, plan: Plan, records: Mapping[str, Record], tally: Tally, rebuild: Rebuilding
+) -> RunResult:
     extractions = extracted(run, journal, plan)
     failing = [record for record in records.values() if record.failure is not None]
     counts = {
@@ -140,9 +146,9 @@ def _result(run: RunContext, journal: Journal, plan: Plan, records: Mapping[str,
         datasource_id=plan.datasource.id,
         revision=plan.revision,
         mode=plan.mode,
-        changed=bool(tally.written or tally.deleted),
-        problems=_problems(plan, tally),
-        notes=(*plan.notes, *_notes(extractions)),
+        changed=bool(tally.written or tally.deleted or rebuild.swapped),
+        problems=(*_problems(plan, tally), *rebuild.problems),
+        notes=(*plan.notes, *_notes(extractions), *rebuild.notes),
         counts=counts,
         failures=tuple(
             {"content_id": r.content_id, "type": r.type, "title": r.title, **asdict(r.failure)}

@@ -31,6 +31,8 @@ CRASH_POINTS = (
     "head_written",
     "batches_deleted",
 )
+# Passed as well where a sink can rebuild: the first in each index step, the second where a commit swaps.
+REBUILD_CRASH_POINTS = ("rebuild_begun", "swapped")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from airflow_provider_confluence.sinks.base import Answer, Owner, Sink
+from airflow_provider_confluence.sinks.base import Answer, Owner, RebuildingSink, Sink
 from airflow_provider_confluence.sync.context import Event, RunContext
 from airflow_provider_confluence.sync.extract import read_staged
 from airflow_provider_confluence.sync.journal import Journal, Plan
@@ -49,6 +49,12 @@ def _index(run: RunContext, journal: Journal, revision: int, shard: int) -> Inde
     try:
         sink.open(Owner(journal.datasource_id, journal.deployment_id(), plan.site))
         run.reached("sink_opened")
+        if isinstance(sink, RebuildingSink) and sink.capabilities.atomic_swap:
+            if plan.rebuild is not None:
+                sink.begin_rebuild(plan.rebuild)
+            else:
+                sink.abandon_rebuild(before=revision)
+            run.reached("rebuild_begun")
         counts = _Indexing(run, journal, plan, shard, sink).work()
         sink.flush()
     finally:

@@ -31,7 +31,8 @@ class Head:
     """The last commit: what the next run starts from.
 
     ``revision`` is the last committed run, ``generation`` the one that wrote the manifest that holds (``None``: it holds nothing).
-    ``watermark`` is the server's time at that run's first request. ``withheld`` names the run whose deletions wait for consent.
+    ``watermark`` is the server's time at that run's first request. ``withheld`` names the run whose deletions wait for consent,
+    ``rebuild`` the one that began the rebuild that is under way.
     """
 
     revision: int
@@ -47,6 +48,7 @@ class Head:
     counts: Mapping[str, int]
     reconciled: Mapping[str, Any]
     withheld: int | None = None
+    rebuild: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,8 @@ class Plan:
     ``shards`` holds the number of items of each shard, ``batch_items`` how many of them share a staged file. ``absorbed`` names the runs
     that died before their commit and whose receipts this one takes over. ``listed_all`` is false where a listing did not finish.
     ``withheld`` counts the deletions that wait for consent, ``awaiting`` is the revision by which consent is given: that of the first run
-    in a row that withheld them, so that the number does not change while somebody reads it.
+    in a row that withheld them, so that the number does not change while somebody reads it. ``rebuild`` names the run that began
+    the rebuild that this one goes on with (itself, where it is the first).
     """
 
     revision: int
@@ -142,6 +145,7 @@ class Plan:
     awaiting: int | None
     reconciled: Mapping[str, Any]
     requests: int
+    rebuild: int | None = None
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Plan:

@@ -24,18 +24,18 @@ from airflow_provider_confluence.sync.journal import Head, Journal, Plan, PlanIt
 from airflow_provider_confluence.sync.known import Known, doubt_inventory, load_known
 from airflow_provider_confluence.sync.labels import without_labels
 from airflow_provider_confluence.sync.newest_first import OVERLAP_MINUTES, DoubtError, list_newest
+from airflow_provider_confluence.sync.rebuild import begun_rebuild, check_rebuild, why_give_up
 from airflow_provider_confluence.sync.recipe import CONVERTER, check_converter, outdated_types, recipe_of, target_of
 from airflow_provider_confluence.sync.removals import RemovalFinder
 from airflow_provider_confluence.sync.rendered import find_due
 from airflow_provider_confluence.sync.scope import Judged, Scope, Spaces, check_roots, find_spaces
 from airflow_provider_confluence.sync.targets import concerned, look_up_targets, read_content_ids
-from airflow_provider_confluence.sync.upserts import find_upserts, surrounded
+from airflow_provider_confluence.sync.upserts import deal, find_upserts, surrounded
 from airflow_provider_confluence.sync.vanished import Guarded
 from airflow_provider_confluence.sync.whole_listing import list_everything
 
-MODES = ("auto", "full", "reconcile", "changes", "verify")
+MODES = ("auto", "full", "reconcile", "changes", "verify", "rebuild")
 BATCH_ITEMS = 100
-ITEMS_PER_SHARD = 2_000
 # With more pending items than this a quick look, which asks for their labels one by one, costs more than looking at everything.
 MANY_LEFT = 250
 # Settings are kept until everything was seen; each edit while listings break off would add one for ever.
@@ -67,8 +67,8 @@ def list_changes(
     does no harm.
 
     :param mode: ``full`` (everything is extracted again), ``reconcile`` (everything is compared), ``changes`` (the latest
-        changes are looked at; a run that this does not suit becomes a reconcile), ``verify`` (what the sink holds is compared as well), or
-        ``auto``.
+        changes are looked at; a run that this does not suit becomes a reconcile), ``verify`` (what the sink holds is compared as well),
+        ``rebuild`` (everything is extracted again, into a new index that takes the old one's place when it is whole), or ``auto``.
     :param allow_mass_delete: the revision whose withheld deletions may go ahead.
     :param content_ids: makes it a targeted run: these items alone are looked up by id, and extracted again or removed; no other item, no
         watermark and no time of a comparison is touched. It costs 3 requests, what
@@ -110,7 +110,7 @@ class _Listing:
         self.target = target_of(datasource)
         self.mode = mode
         # Asked for by name: without a commit to start from, auto is full too, but what dead runs brought need not be brought again.
-        self.again = mode == "full"
+        self.again = mode in ("full", "rebuild")
         self.consent = allow_mass_delete
         self.targets = frozenset(targets)
         self.notes: list[str] = []
@@ -128,6 +128,8 @@ class _Listing:
         self._check_head(head)
         self._check_targets(head)
         self._consented(head)
+        if self.mode == "rebuild":
+            check_rebuild(run, journal, self.datasource, self.client.site)
         revision = journal.claim(int(identity.server_time.timestamp() * 1000))
         run.reached("claimed")
         # And once more, because that run may have committed in the meantime.
@@ -143,6 +145,15 @@ class _Listing:
             self.notes.append(
                 f"run {dead_revision} died and {', '.join(names)} is lost; what it recorded is asked for again"
             )
+        rebuild = begun_rebuild(head, known.plans, self.target)
+        if self.mode == "rebuild" and rebuild is None:
+            rebuild = revision
+        elif self.mode == "rebuild":
+            # What it has written already need not be written again, or a rebuild that takes several runs would never end.
+            self.again, self.mode = False, "reconcile"
+        elif rebuild is not None and (why := why_give_up(run, journal, self.datasource, self.client.site)):
+            self.notes.append(f"the rebuild that run {rebuild} began is given up, and the old index serves on: {why}")
+            rebuild = None
         # Before anything is listed: what is noted later is for the next run.
         # Where they were in scope a moment ago they are listed once more, so that it is seen why they leave.
         self.client.archived = any(one.archived for one in (self.datasource, *self._before(known, head)))
@@ -205,7 +216,7 @@ class _Listing:
         for record in (known.records[content_id] for content_id in sorted(passed_over)):
             if self.again or is_outdated(record.type):
                 rest.append(replace(record, pending=True))
-        shards = _shards([*deletions, *taken], self.datasource.max_shards)
+        shards = deal([*deletions, *taken], self.datasource.max_shards)
         counts = Counter(f"planned_{item.why}" for item in taken)
         counts.update(
             listed=len(entries),
@@ -239,6 +250,7 @@ class _Listing:
             awaiting=self._awaiting(head, revision, {record.content_id for record in guarded.withheld}),
             reconciled=self._reconciled(head, known, identity),
             requests=self.client.requests_made,
+            rebuild=rebuild,
         )
         journal.fence(revision)
         now = journal.read_head()
@@ -485,16 +497,3 @@ class _Listing:
                 f"{removals.unsure} vanished items could not be confirmed as gone; they are asked for again"
             )
         return removals.guarded
-
-
-def _shards(items: list[PlanItem], most: int) -> list[list[PlanItem]]:
-    """Deal items into shards; inside a shard, items of one type stand together, because bodies are fetched in bulk by type."""
-    if not items:
-        return []
-    count = min(most, -(-len(items) // ITEMS_PER_SHARD))
-    size = -(-len(items) // count)
-    rank = {"delete": 0, "page": 1, "blogpost": 2, "comment": 3, "attachment": 4}
-    return [
-        sorted(items[start : start + size], key=lambda i: rank.get("delete" if i.op == "delete" else i.type, 9))
-        for start in range(0, len(items), size)
-    ]

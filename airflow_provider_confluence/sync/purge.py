@@ -15,7 +15,7 @@ from itertools import islice
 from airflow_provider_confluence.datasource import Datasource, check_id
 from airflow_provider_confluence.documents import Tombstone, document_id
 from airflow_provider_confluence.errors import ConfigurationError, DatasourceError
-from airflow_provider_confluence.sinks.base import Owner, Sink
+from airflow_provider_confluence.sinks.base import Owner, RebuildingSink, Sink
 from airflow_provider_confluence.sync.journal import Destination, Head, Journal, Plan, PlanItem
 from airflow_provider_confluence.sync.manifest import delete_generation, generations, read_generation
 from airflow_provider_confluence.sync.recipe import check_converter
@@ -250,6 +250,8 @@ class _Emptying:
         journal.fence(self.revision)
         sink.open(Owner(id_, journal.deployment_id(), site))
         self.reached("sink_opened")
+        if isinstance(sink, RebuildingSink) and sink.capabilities.atomic_swap:
+            sink.abandon_rebuild(before=self.revision)
         # What the state names gets a tombstone even where the sink holds nothing of it: a write that is still on its way stays out.
         known = dict.fromkeys(self.remains.ids, 0)
         if not sink.capabilities.inventory:

@@ -1,4 +1,4 @@
-"""What to bring to the index: each item that was seen, compared with what is known of it, and why it must be written."""
+"""What to bring to the index: each item that was seen, compared with what is known of it, why it must be written, and by which shard."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from airflow_provider_confluence.sync.journal import PlanItem
 from airflow_provider_confluence.sync.known import Known
 from airflow_provider_confluence.sync.surroundings import Surroundings, context_hash
 
+ITEMS_PER_SHARD = 2_000
 # What is planned first when a run cannot take everything: what readers would miss most.
 _ORDER = {
     "new": 0,
@@ -72,6 +73,19 @@ def find_upserts(
     upserts.sort(key=lambda item: (item.entry.updated if item.entry else None) or "", reverse=True)
     upserts.sort(key=lambda item: _ORDER[item.why])
     return upserts, unchanged
+
+
+def deal(items: list[PlanItem], most: int) -> list[list[PlanItem]]:
+    """Deal items into shards; inside a shard, items of one type stand together, because bodies are fetched in bulk by type."""
+    if not items:
+        return []
+    count = min(most, -(-len(items) // ITEMS_PER_SHARD))
+    size = -(-len(items) // count)
+    rank = {"delete": 0, "page": 1, "blogpost": 2, "comment": 3, "attachment": 4}
+    return [
+        sorted(items[start : start + size], key=lambda i: rank.get("delete" if i.op == "delete" else i.type, 9))
+        for start in range(0, len(items), size)
+    ]
 
 
 def surrounded(item: PlanItem, surroundings: Surroundings) -> PlanItem:

@@ -20,7 +20,7 @@ BODIES = "/api/v2/pages"
 @pytest.fixture
 def two_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the wiki of six pages two shards of three."""
-    monkeypatch.setattr("airflow_provider_confluence.sync.list_changes.ITEMS_PER_SHARD", 3)
+    monkeypatch.setattr("airflow_provider_confluence.sync.upserts.ITEMS_PER_SHARD", 3)
 
 
 def claim_anew(deploy: Deployment) -> int:
