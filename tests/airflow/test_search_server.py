@@ -26,7 +26,7 @@ def proxy(opensearch: SearchServer) -> Iterator[TcpProxy]:
 @pytest.fixture
 def searched(on_cloud: Deployment, proxy: TcpProxy, monkeypatch: pytest.MonkeyPatch) -> Deployment:
     """A deployment whose datasource goes to OpenSearch, in two shards, without retries to wait for."""
-    monkeypatch.setattr("airflow_provider_confluence.sync.list_changes.ITEMS_PER_SHARD", 3)
+    monkeypatch.setattr("airflow_provider_confluence.sync.upserts.ITEMS_PER_SHARD", 3)
     connection = {"conn_type": "opensearch", "host": "127.0.0.1", "port": proxy.port, "extra": {"use_ssl": False}}
     monkeypatch.setenv("AIRFLOW_CONN_SEARCH", json.dumps(connection))
     on_cloud.define(
