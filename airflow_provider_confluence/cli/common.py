@@ -7,11 +7,13 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_confluence.errors import ConfigurationError, DatasourceError
 
 if TYPE_CHECKING:
+    from upath import UPath
+
     from airflow_provider_confluence.confluence.client import ConnectionSettings
     from airflow_provider_confluence.datasource import Datasource
     from airflow_provider_confluence.sinks.base import Sink
@@ -97,9 +99,22 @@ def sink_of(datasource: Datasource, storage: Path | str) -> Sink:
         datasource.sink,
         datasource.queue_name,
         storage=index_folder(storage),
-        allowed_paths=(Path("/"),),
+        allowed_paths=(Path("/"), *_store(datasource)),
         connections=_connection,
     )
+
+
+def _store(datasource: Datasource) -> list[UPath]:
+    path = datasource.sink.get("path")
+    if not isinstance(path, str) or "://" not in path:
+        return []
+    if "@" in path:  # names an Airflow connection
+        from airflow.sdk import ObjectStoragePath
+
+        return [cast(Any, ObjectStoragePath(path))]
+    from upath import UPath
+
+    return [UPath(path)]
 
 
 def _connection(conn_id: str) -> SinkConnection:

@@ -9,7 +9,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_confluence.datasource import Datasource, read_datasources
 from airflow_provider_confluence.errors import ConfigurationError, DatasourceError
@@ -104,18 +104,15 @@ def storage() -> Storage:
     from airflow_provider_confluence.sync.storage import Storage
 
     path = _storage_path()
-    if "://" not in path:
-        return Storage(Path(path).expanduser())
-    from airflow.sdk import ObjectStoragePath
-
     try:
-        base = ObjectStoragePath(path)
-        base.fs  # noqa: B018 - looks the file system up, which is where a missing package or connection shows
+        base = _place(path)
+        if not isinstance(base, Path):
+            base.fs  # noqa: B018 - looks the file system up, which is where a missing package or connection shows
     except (ImportError, ValueError) as error:
         raise ConfigurationError(
             f"[confluence] storage_path: {_without_user(path)} cannot be used ({error}); install the provider package for it"
         ) from error
-    return Storage(cast(Any, base))  # a UPath in all but its declared type
+    return Storage(base)
 
 
 def make_sink(datasource: Datasource) -> Sink:
@@ -162,8 +159,24 @@ def _home() -> Path:
     return Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "confluence"
 
 
-def _allowed_paths() -> tuple[Path, ...]:
-    return tuple(Path(part.strip()).expanduser() for part in _option("allowed_paths").split(",") if part.strip())
+def _allowed_paths() -> tuple[Any, ...]:
+    parts = [part.strip() for part in _option("allowed_paths").split(",") if part.strip()]
+    try:
+        return tuple(_place(part) for part in parts)
+    except ValueError as error:
+        raise ConfigurationError(f"[confluence] allowed_paths: {error}") from error
+
+
+def _place(path: str) -> Any:
+    """Return a folder, or a place in an object store: a UPath in all but its declared type, which looks nothing up before it is used.
+
+    :raises ValueError: for an address of a kind that nothing installed knows.
+    """
+    if "://" not in path or path.startswith("file://"):
+        return Path(path.removeprefix("file://")).expanduser()
+    from airflow.sdk import ObjectStoragePath
+
+    return ObjectStoragePath(path)
 
 
 def _option(name: str) -> str:

@@ -22,6 +22,7 @@ from airflow_provider_confluence.documents import Document, Tombstone
 from airflow_provider_confluence.errors import ConfigurationError, OwnershipError
 from airflow_provider_confluence.sinks import _local_file as local_file
 from airflow_provider_confluence.sinks._encoding import encoded
+from airflow_provider_confluence.sinks._places import Place, folder_within
 from airflow_provider_confluence.sinks._search_text import search_text
 from airflow_provider_confluence.sinks._segmentation import readable, searchable
 from airflow_provider_confluence.sinks.base import Answer, Capabilities, InventoryItem, Owner
@@ -200,7 +201,7 @@ def from_settings(
     destination: str,
     *,
     storage: Path,
-    allowed_paths: Sequence[Path] = (),
+    allowed_paths: Sequence[Place] = (),
     connections: Connections = no_connections,  # noqa: ARG001 - a file needs none
 ) -> LocalSink:
     """Return the sink for ``{"type": "local", "path": …, "max_document_bytes": …}``; both keys may be left out.
@@ -215,23 +216,8 @@ def from_settings(
     if isinstance(limit, bool) or not isinstance(limit, int) or not 0 < limit <= 500_000_000:
         raise ConfigurationError(f"sink.max_document_bytes: {limit!r} is not a whole number from 1 to 500000000")
     return LocalSink(
-        index_path(_folder(settings.get("path"), storage, allowed_paths), destination), max_document_bytes=limit
+        index_path(folder_within(settings.get("path"), storage, allowed_paths), destination), max_document_bytes=limit
     )
-
-
-def _folder(path: object, storage: Path, allowed_paths: Sequence[Path]) -> Path:
-    if path is None:
-        return storage
-    if not isinstance(path, str) or not path or "\0" in path:
-        raise ConfigurationError(f"sink.path: {path!r} is not the path of a folder")
-    folder = (storage / path).resolve()
-    bases = [storage, *allowed_paths]
-    if not any(folder.is_relative_to(base.resolve()) for base in bases):
-        listed = ", ".join(str(base) for base in bases)
-        raise ConfigurationError(
-            f"sink.path: {path} is outside of {listed}; add its folder to [confluence] allowed_paths"
-        )
-    return folder
 
 
 class _transaction:  # noqa: N801 - reads as the statement it stands for

@@ -23,6 +23,7 @@ from airflow_provider_confluence.documents import Document, Tombstone
 from airflow_provider_confluence.errors import ConfigurationError, OwnershipError, SinkUnavailableError
 from airflow_provider_confluence.sinks import _postgres_connection as server
 from airflow_provider_confluence.sinks import _postgres_schema as schema
+from airflow_provider_confluence.sinks._places import Place
 from airflow_provider_confluence.sinks._search_text import search_text
 from airflow_provider_confluence.sinks._segmentation import SEPARATOR, searchable
 from airflow_provider_confluence.sinks.base import Answer, Capabilities, InventoryItem, Owner
@@ -372,7 +373,7 @@ def from_settings(
     destination: str,
     *,
     storage: Path,  # noqa: ARG001 - nothing is kept here
-    allowed_paths: Sequence[Path] = (),  # noqa: ARG001
+    allowed_paths: Sequence[Place] = (),  # noqa: ARG001
     connections: Connections = no_connections,
 ) -> PostgresSink:
     """Return the sink for ``{"type": "postgres", "conn_id": …, "schema": …, "language": …, "max_document_bytes": …}``.

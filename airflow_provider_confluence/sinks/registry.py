@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from airflow_provider_confluence.errors import ConfigurationError
+from airflow_provider_confluence.sinks._places import Place
 from airflow_provider_confluence.sinks.base import Sink
 from airflow_provider_confluence.sinks.connection import Connections, no_connections
 
@@ -18,6 +19,7 @@ ENTRY_POINT_GROUP = "airflow_provider_confluence.sinks"
 _FACTORIES = {
     "coco": "airflow_provider_confluence.sinks.coco:from_settings",
     "elasticsearch": "airflow_provider_confluence.sinks.elasticsearch:from_settings",
+    "files": "airflow_provider_confluence.sinks.files:from_settings",
     "local": "airflow_provider_confluence.sinks.local:from_settings",
     "opensearch": "airflow_provider_confluence.sinks.opensearch:from_settings",
     "postgres": "airflow_provider_confluence.sinks.postgres:from_settings",
@@ -34,7 +36,7 @@ def make_sink(
     destination: str,
     *,
     storage: Path,
-    allowed_paths: Sequence[Path] = (),
+    allowed_paths: Sequence[Place] = (),
     connections: Connections = no_connections,
 ) -> Sink:
     """Return the sink that the settings ask for, not opened yet.
@@ -45,7 +47,7 @@ def make_sink(
     :param settings: the datasource's ``sink`` object; ``type`` chooses.
     :param destination: ``queue.name``: the index, alias, queue, table or file inside the sink.
     :param storage: the folder where sinks that keep files have them unless told otherwise.
-    :param allowed_paths: further folders that settings may name.
+    :param allowed_paths: further folders, and places of object stores, that settings may name.
     :param connections: looks up the connection that ``conn_id`` names, for sinks that are servers.
     :raises ConfigurationError: for an unknown type and for settings that the sink does not take.
     """

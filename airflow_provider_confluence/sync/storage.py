@@ -40,6 +40,11 @@ class Storage:
     def __repr__(self) -> str:
         return f"Storage({str(self.base)!r})"
 
+    @property
+    def is_local(self) -> bool:
+        """Whether these are files of this host's file system."""
+        return self._local is not None
+
     def where(self, name: str = "") -> str:
         """Return a file's full name, for messages."""
         return str(self.base / name) if name else str(self.base)
@@ -300,8 +305,8 @@ class LinesWriter:
         with self._storage._aside():
             self._packed.close()
         self._packed = None
-        self._storage._place(self._name, self._spool)
-        self._spool.close()
+        with self._spool:
+            self._storage._place(self._name, self._spool)
 
     def drop(self) -> None:
         """Give up without writing; after ``close`` this does nothing."""

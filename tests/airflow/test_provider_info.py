@@ -82,3 +82,27 @@ def test_allowed_paths_are_folders_with_commas_between(monkeypatch: pytest.Monke
         _deployment.make_sink(datasource)
     monkeypatch.setenv("AIRFLOW__CONFLUENCE__ALLOWED_PATHS", f"{tmp_path}/a, {tmp_path}/b")
     _deployment.make_sink(datasource).close()
+
+
+def test_an_allowed_address_brings_its_connection_and_is_looked_up_when_it_is_used(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from airflow_provider_confluence.datasource import read_datasource
+    from airflow_provider_confluence.errors import ConfigurationError
+    from airflow_provider_confluence.operators import _deployment
+
+    def sink(path: str) -> Any:
+        return _deployment.make_sink(read_datasource("docs", {"space": "DOCS", "sink": {"type": "files", "path": path}}))
+
+    monkeypatch.setenv("AIRFLOW__CONFLUENCE__STORAGE_PATH", f"{tmp_path}/state")
+    monkeypatch.setenv("AIRFLOW__CONFLUENCE__ALLOWED_PATHS", f"file://{tmp_path}/a, s3://mine@bucket/export")
+    sink(f"{tmp_path}/a/sub").check()
+    for path in ("s3://bucket/export", "s3://other@bucket/export", "s3://mine@bucket/other"):
+        with pytest.raises(ConfigurationError, match="outside of"):
+            sink(path)
+    with pytest.raises(ConfigurationError, match="install the package"):  # the provider of Amazon is not among the tests' packages
+        sink("s3://mine@bucket/export/sub").check()
+
+    monkeypatch.setenv("AIRFLOW__CONFLUENCE__ALLOWED_PATHS", "nix://bucket")
+    with pytest.raises(ConfigurationError, match="allowed_paths: .*nix"):
+        sink(f"{tmp_path}/state/index")

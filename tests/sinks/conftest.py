@@ -1,5 +1,7 @@
 import pytest
 
+from airflow_provider_confluence.testing.tcp_proxy import TcpProxy
+from tests.sinks.object_store import object_store
 from tests.sinks.postgres_server import postgres_server
 from tests.sinks.servers import elasticsearch, opensearch
 
@@ -13,3 +15,10 @@ def postgres():
     """A PostgreSQL server for the whole run."""
     with postgres_server() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def s3():
+    """An object store for the whole run, behind a proxy that can take it away."""
+    with object_store() as port, TcpProxy(port) as proxy:
+        yield proxy

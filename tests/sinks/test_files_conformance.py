@@ -1,0 +1,77 @@
+"""The sink files, in a folder and in an object store, held to the suite that every sink is held to.
+
+Its files are read as the documentation tells other programs to: by the program that stands there.
+"""
+
+import re
+import resource
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from airflow_provider_confluence.documents import Document
+from airflow_provider_confluence.sinks.registry import make_sink as make_any_sink
+from airflow_provider_confluence.testing.sink_conformance import DATASOURCE, SinkConformance
+from tests.sinks.object_store import new_bucket
+
+PAGE = Path(__file__).parents[2] / "docs" / "sinks" / "files.md"
+
+
+def documents_in(folder):
+    """Return what the program of the documentation reads."""
+    (program,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    names = {}
+    exec(program, names)
+    return list(names["current_documents"](folder))
+
+
+class _FilesSuite(SinkConformance):
+    max_document_bytes = 20_000
+    settings: ClassVar = {"type": "files", "max_document_bytes": max_document_bytes}
+
+    def read(self, document_id):
+        found = [each for each in documents_in(self.folder) if each["id"] == document_id]
+        assert len(found) <= 1
+        return Document.from_json(found[0]) if found else None
+
+    def pass_time(self, seconds):
+        """Only replaced files have an age, and none that is current."""
+
+
+class TestFilesSink(_FilesSuite):
+    crosses_processes = True
+
+    @pytest.fixture
+    def make_sink(self, tmp_path):
+        self.folder = tmp_path / "conformance" / DATASOURCE
+        return partial(make_any_sink, self.settings, "conformance", storage=tmp_path)
+
+    @contextmanager
+    def down(self):
+        """No file takes another byte, as on a full disk."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+class TestObjectStoreFilesSink(_FilesSuite):
+    crosses_processes = True
+
+    @pytest.fixture
+    def make_sink(self, s3, tmp_path):
+        bucket, self.proxy = new_bucket(s3.port), s3
+        self.folder = bucket / "export" / "conformance" / DATASOURCE
+        settings = {**self.settings, "path": f"{str(bucket).rstrip('/')}/export"}
+        return partial(make_any_sink, settings, "conformance", storage=tmp_path, allowed_paths=[bucket])
+
+    def down(self):
+        return self.proxy.down()
+
+    def cutting(self, after_bytes):
+        return self.proxy.cutting(after_bytes)
