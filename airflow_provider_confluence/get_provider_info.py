@@ -144,8 +144,8 @@ def _options() -> dict[str, Any]:
             example="s3://aws_default@my-bucket/confluence",
         ),
         "allowed_paths": option(
-            "Folders and addresses in object stores (``s3://conn_id@bucket/prefix``), with commas between, that a datasource's sink may name; "
-            "below the storage folder it may always write.",
+            "Folders and addresses in object stores (``s3://conn_id@bucket/prefix``), with commas between, that a datasource's sink may "
+            "name; below the storage folder it may always write.",
             example="/srv/search,s3://aws_default@my-bucket/export",
         ),
         "image_to_text": option(

@@ -51,13 +51,14 @@ class Catalog:
     retired: dict[str, float] = field(default_factory=dict)
     manifest: dict[str, Any] | None = None
 
-    def take(self, id_: str, line: Line) -> bool:
-        """Make a line current, unless a newer one is known. Of two that are equal the one that was taken last stays."""
+    def take(self, id_: str, line: Line) -> None:
+        """Make a line that was found current, unless one that is newer or equal is known.
+
+        Of two that are equal one is a copy of the other, in a file that may be retired: what the manifest says goes first.
+        """
         held = self.lines.get(id_)
-        if held is not None and held.order > line.order:
-            return False
-        self.lines[id_] = line
-        return True
+        if held is None or held.order < line.order:
+            self.lines[id_] = line
 
     def live(self) -> dict[str, int]:
         """Return by file how many of its lines are current."""
@@ -81,25 +82,30 @@ def load(storage: Storage, known: Catalog | None = None) -> Catalog:
         raise StorageError(
             f"{storage.where(MANIFEST)} names a list that is not there; delete it: what is current is then found from the files"
         )
+    there = storage.names("batches")
     if known is not None:
-        new = {name: count for name, count in known.files.items() if name not in catalog.files}
+        new = {name: known.files[name] for name in there if name in known.files and name not in catalog.files}
         catalog.files |= new
         for id_, line in known.lines.items():
             if line.file in new:
                 catalog.take(id_, line)
-    take_new_files(storage, catalog, storage.names("batches"))
+    take_new_files(storage, catalog, there)
     return catalog
 
 
 def take_new_files(storage: Storage, catalog: Catalog, names: list[str]) -> None:
-    """Take the lines of files that the catalog does not know, and drop what it has of files that are gone."""
-    there = set(names)
-    gone = set(catalog.files) - there
-    if gone:
+    """Take the lines of files that the catalog does not know.
+
+    Where a file is gone that held something current (removed by hand, or by another writer who had found a copy of it elsewhere), all
+    files are read anew: older lines of the same ids may be in any of them.
+    """
+    gone = set(catalog.files) - set(names)
+    if any(line.file in gone and not line.deleted for line in catalog.lines.values()):
         # A tombstone that is written nowhere any more still keeps late writes out, as long as the manifest lasts.
-        catalog.lines = {id_: line for id_, line in catalog.lines.items() if line.deleted or line.file not in gone}
-        for name in gone:
-            del catalog.files[name]
+        catalog.lines = {id_: line for id_, line in catalog.lines.items() if line.deleted}
+        catalog.files.clear()
+    for name in gone:
+        catalog.files.pop(name, None)
     for name in names:
         if name not in catalog.files:
             number = -1

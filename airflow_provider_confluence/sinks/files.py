@@ -29,6 +29,7 @@ from airflow_provider_confluence.errors import (
 )
 from airflow_provider_confluence.sinks import _catalog
 from airflow_provider_confluence.sinks._catalog import Catalog, Line
+from airflow_provider_confluence.sinks._encoding import encoded
 from airflow_provider_confluence.sinks._places import Place, place_within
 from airflow_provider_confluence.sinks.base import Answer, Capabilities, InventoryItem, Owner
 from airflow_provider_confluence.sinks.connection import Connections, no_connections
@@ -110,7 +111,7 @@ class FilesSink:
         """
         storage, owner = self._opened()
         answers: list[Answer] = []
-        taken = Catalog()
+        taken: dict[str, Line] = {}
         name = _catalog.file_name(max((item.revision for item in items), default=0))
         with _errors(storage, writing=True):
             self._must_own(storage, owner)
@@ -119,10 +120,9 @@ class FilesSink:
                     answers.append(self._add(writer, name, taken, item, owner))
                 if writer.count:
                     writer.close()
-        if taken.lines:
+        if taken:
             self._catalog.files[name] = writer.count
-            for id_, line in taken.lines.items():
-                self._catalog.take(id_, line)
+            self._catalog.lines |= taken
         return answers
 
     def flush(self) -> None:
@@ -197,7 +197,9 @@ class FilesSink:
             )
 
     # ---------------------------------------------------------------- writing
-    def _add(self, writer: LinesWriter, file: str, taken: Catalog, item: Document | Tombstone, owner: Owner) -> Answer:
+    def _add(
+        self, writer: LinesWriter, file: str, taken: dict[str, Line], item: Document | Tombstone, owner: Owner
+    ) -> Answer:
         if item.datasource_id != owner.datasource_id:
             reason = (
                 f"belongs to datasource {item.datasource_id!r}, but the sink was opened for {owner.datasource_id!r}"
@@ -207,18 +209,17 @@ class FilesSink:
             return Answer(item.id, "rejected", f"revision {item.revision} is not between 0 and 2^63-1")
         value = line_of(item)
         try:
-            size = len(
-                json.dumps(value.get("document"), ensure_ascii=False, allow_nan=False).encode("utf-8", "surrogatepass")
-            )
+            size = len(encoded(value.get("document")).encode())
         except (TypeError, ValueError, RecursionError) as error:
             return Answer(item.id, "rejected", f"is not plain JSON ({error})")
         if size > self._max_document_bytes:
             reason = f"{size} bytes are more than max_document_bytes ({self._max_document_bytes})"
             return Answer(item.id, "rejected", reason)
         line = Line(item.content_id, item.revision, isinstance(item, Tombstone), file, writer.count)
-        held = self._catalog.lines.get(item.id)
-        if (held is not None and held.order > line.order) or not taken.take(item.id, line):
+        held = taken.get(item.id) or self._catalog.lines.get(item.id)
+        if held is not None and held.order > line.order:
             return Answer(item.id, "superseded")
+        taken[item.id] = line
         writer.add(value)
         return Answer(item.id, "written")
 

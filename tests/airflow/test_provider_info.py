@@ -6,6 +6,7 @@ import json
 from importlib import import_module, resources
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -92,7 +93,9 @@ def test_an_allowed_address_brings_its_connection_and_is_looked_up_when_it_is_us
     from airflow_provider_confluence.operators import _deployment
 
     def sink(path: str) -> Any:
-        return _deployment.make_sink(read_datasource("docs", {"space": "DOCS", "sink": {"type": "files", "path": path}}))
+        return _deployment.make_sink(
+            read_datasource("docs", {"space": "DOCS", "sink": {"type": "files", "path": path}})
+        )
 
     monkeypatch.setenv("AIRFLOW__CONFLUENCE__STORAGE_PATH", f"{tmp_path}/state")
     monkeypatch.setenv("AIRFLOW__CONFLUENCE__ALLOWED_PATHS", f"file://{tmp_path}/a, s3://mine@bucket/export")
@@ -100,9 +103,11 @@ def test_an_allowed_address_brings_its_connection_and_is_looked_up_when_it_is_us
     for path in ("s3://bucket/export", "s3://other@bucket/export", "s3://mine@bucket/other"):
         with pytest.raises(ConfigurationError, match="outside of"):
             sink(path)
-    with pytest.raises(ConfigurationError, match="install the package"):  # the provider of Amazon is not among the tests' packages
+    with pytest.raises(
+        ConfigurationError, match="install the package"
+    ):  # the provider of Amazon is not among the tests' packages
         sink("s3://mine@bucket/export/sub").check()
 
     monkeypatch.setenv("AIRFLOW__CONFLUENCE__ALLOWED_PATHS", "nix://bucket")
-    with pytest.raises(ConfigurationError, match="allowed_paths: .*nix"):
+    with pytest.raises(ConfigurationError, match=r"allowed_paths: .*nix"):
         sink(f"{tmp_path}/state/index")

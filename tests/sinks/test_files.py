@@ -59,9 +59,10 @@ def make(tmp_path, clock):
     made = []
 
     def make():
-        made.append(FilesSink(tmp_path, "docs", clock=clock))
-        made[-1].open(OWNER)
-        return made[-1]
+        sink = FilesSink(tmp_path, "docs", clock=clock)
+        made.append(sink)
+        sink.open(OWNER)
+        return sink
 
     yield make
     for sink in made:
@@ -317,6 +318,35 @@ def test_two_who_rewrite_at_the_same_time_lose_nothing(make, folder, clock):
             sink.flush()
             assert read(folder) == expected | {"1000": int(clock.now)}
     assert len(list((folder / "batches").iterdir())) < 70
+
+
+def test_a_writer_that_did_not_look_for_hours_forgets_no_document(make, folder, clock):
+    """What it remembers is in files that others rewrote and removed meanwhile."""
+    busy = make()
+    for number in range(70):
+        busy.write([make_document(number, 1)])
+    stale = make()
+    busy.flush()
+    clock.now += HOUR + 1
+    busy.flush()
+    stale.write([make_document(100, int(clock.now))])
+    stale.flush()
+
+    expected = {str(number): 1 for number in range(70)} | {"100": int(clock.now)}
+    assert read(folder) == held(make()) == expected
+
+
+def test_a_file_that_is_gone_shows_what_older_files_still_have(make, folder):
+    sink = make()
+    sink.write([make_document(1, 1), make_document(2, 1), make_document(3, 1)])
+    (kept,) = (folder / "batches").iterdir()
+    sink.write([make_document(1, 2), make_document(2, 2), make_tombstone(3, 2)])
+    sink.flush()
+    next(file for file in (folder / "batches").iterdir() if file != kept).unlink()
+
+    later = make()
+    assert held(later) == {"1": 1, "2": 1}
+    assert outcomes(later.write([make_document(3, 1)])) == ["superseded"]
 
 
 def test_a_reader_in_the_middle_is_not_hurt_by_rewriting(make, folder, clock):
