@@ -33,6 +33,7 @@ class TcpProxy:
         """Where clients connect, on 127.0.0.1."""
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
+        self._ended: set[socket.socket] = set()
         self._is_down = False
         self._left: int | None = None
         self._closed = False
@@ -112,6 +113,14 @@ class TcpProxy:
                 with self._lock:  # what is being reset must not look as if it had ended well
                     if target in self._open:
                         target.shutdown(socket.SHUT_WR)
+                        self._ended.add(source)
+                        if (
+                            target in self._ended
+                        ):  # both sides have said all: a proxy of many tests must not keep their sockets
+                            self._ended -= {source, target}
+                            self._open -= {source, target}
+                            source.close()
+                            target.close()
                 return
         except OSError:
             pass
@@ -133,6 +142,7 @@ class TcpProxy:
     def _drop(self, *connections: socket.socket) -> None:
         with self._lock:
             self._open -= set(connections)
+            self._ended -= set(connections)
         for connection in connections:
             _reset(connection)
 

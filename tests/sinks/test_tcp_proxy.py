@@ -2,6 +2,8 @@
 
 import socket
 import threading
+import time
+from pathlib import Path
 
 import pytest
 
@@ -84,3 +86,19 @@ def test_it_cuts_in_the_middle(proxy):
             raise OSError("the connection ended without a reset")
     with connect(proxy) as after:
         assert asked(after, b"whole") == b"whole"
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are counted in /proc")
+def test_connections_that_ended_leave_no_open_socket(proxy):
+    def open_files():
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = open_files()
+    for _ in range(50):
+        with connect(proxy) as connection:
+            assert asked(connection, b"hello") == b"hello"
+    deadline = time.monotonic() + 10
+    while open_files() > before + 5 and time.monotonic() < deadline:
+        time.sleep(0.01)
+
+    assert open_files() <= before + 5

@@ -60,8 +60,12 @@ def tls_in_front_of(port: int, certificate: Path) -> Iterator[int]:
             assert int.from_bytes(request[4:], "big") == 80877103
             peer.sendall(b"S")
             with context.wrap_socket(peer, server_side=True) as spoken:
+                poll = select.poll()
+                poll.register(spoken, select.POLLIN)
+                poll.register(behind, select.POLLIN)
                 while True:
-                    for source in [spoken] if spoken.pending() else select.select([spoken, behind], [], [])[0]:
+                    ready = {number for number, _ in poll.poll()} if not spoken.pending() else {spoken.fileno()}
+                    for source in (each for each in (spoken, behind) if each.fileno() in ready):
                         piece = source.recv(65536)
                         if not piece:
                             return
