@@ -11,6 +11,8 @@ import jsonschema
 import pytest
 import requests
 
+from airflow_provider_confluence.cli.common import sink_of
+from airflow_provider_confluence.datasource import read_datasource
 from airflow_provider_confluence.documents import document_schema
 from airflow_provider_confluence.errors import (
     ConfigurationError,
@@ -488,3 +490,10 @@ def test_a_setting_that_is_none_is_named(tmp_path, settings):
 def test_a_destination_that_could_lead_elsewhere_is_refused(tmp_path, name):
     with pytest.raises(ConfigurationError, match=r"queue\.name"):
         make_sink({"type": "files"}, name, storage=tmp_path)
+
+
+@pytest.mark.parametrize("path", ["s3://bucket/export", "s3://aws_default@bucket/export", "/srv/export"])
+def test_who_types_a_command_may_name_any_place_and_it_is_looked_at_later(tmp_path, path):
+    datasource = read_datasource("docs", {"space": "DOCS", "sink": {"type": "files", "path": path}})
+
+    sink_of(datasource, tmp_path).close()
