@@ -2,14 +2,43 @@
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from airflow_provider_confluence.documents import (
+    Ancestor,
+    Chunk,
+    Document,
+    Heading,
+    Link,
+    Person,
+    document_schema,
+)
 from airflow_provider_confluence.sinks.registry import make_sink
 from airflow_provider_confluence.testing.sink_conformance import OWNER, make_document
 from tests.sinks.servers import unused
 
+EVERYTHING = replace(
+    make_document(4, 1, title="Everything", content="# Chapter\n\nText"),
+    summary="In short",
+    parent_id="7",
+    ancestors=(Ancestor("7", "Top", "https://one.example.com/7"),),
+    container=Ancestor("8", "Holder", "https://one.example.com/8"),
+    created="2026-02-01T09:30:00.000Z",
+    creator=Person("a1", "Anna"),
+    last_editor=Person("b2", "Ben"),
+    language="en",
+    media_type="text/plain",
+    size_bytes=3_000_000_000,
+    outline=(Heading(1, "Chapter"),),
+    chunks=(Chunk("breadcrumb: Text", ("Chapter",), 0, 11, 15, oversized=True),),
+    links=(Link("https://example.com", "Elsewhere", "9"),),
+    properties={"Status": "done"},
+    permissions=[["user:anna", "group:staff"], ["user:anna"]],
+    warnings=("a table was cut",),
+)
 PAGE = Path(__file__).parents[2] / "docs" / "sinks" / "opensearch.md"
 
 
@@ -23,6 +52,7 @@ def search(request, tmp_path):
         [
             make_document(1, 1, title="Deployments", content="How to **roll back** a deployment, step by step"),
             make_document(2, 1, title="Lunch", content="Soup and bread"),
+            EVERYTHING,
             make_document(3, 1, title="検索", content="全文検索エンジンの使い方"),
         ]
     )
@@ -49,6 +79,26 @@ def test_the_query_of_the_page_finds_the_page_that_it_is_about(search):
     assert [hit["_source"]["title"] for hit in found["hits"]["hits"]] == ["Deployments"]
     assert "<em>roll</em>" in found["hits"]["hits"][0]["highlight"]["content"][0]
     assert found["aggregations"]["labels"]["buckets"][0]["key"] == "kept"
+
+
+def test_a_document_with_every_field_there_is_is_taken_and_comes_back_whole(search):
+    schema = document_schema()["properties"]
+    assert set(EVERYTHING.to_json()) == set(schema)
+    empty = [name for name, value in EVERYTHING.to_json().items() if value in (None, [], {}, "")]
+    assert empty == []
+
+    [hit] = search({"query": {"match": {"chunks.text": "breadcrumb"}}})["hits"]["hits"]
+
+    assert Document.from_json(hit["_source"]) == EVERYTHING
+    for query in (
+        {"term": {"properties.Status": "done"}},
+        {"term": {"permissions": "user:anna"}},
+        {"term": {"ancestors.id": "7"}},
+        {"match": {"outline.text": "chapter"}},
+        {"range": {"updated": {"gte": "2026-03-01"}}},
+    ):
+        found = search({"query": {"bool": {"filter": [query, {"term": {"content_id": "4"}}]}}})["hits"]["hits"]
+        assert [hit["_source"]["content_id"] for hit in found] == ["4"], query
 
 
 def test_a_part_of_a_japanese_text_is_found(search):

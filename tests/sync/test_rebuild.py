@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from airflow_provider_confluence.datasource import read_datasource
 from airflow_provider_confluence.errors import ConfigurationError, SinkUnavailableError
 from airflow_provider_confluence.sync.context import CRASH_POINTS, REBUILD_CRASH_POINTS
 from airflow_provider_confluence.sync.purge import purge
 from airflow_provider_confluence.sync.run import run_once
+from airflow_provider_confluence.testing.sandbox import Sandbox
 from tests.sinks.servers import elasticsearch, opensearch
 from tests.sync.conftest import Wiki, fill
-from tests.sync.histories import StopAt, Stopped
+from tests.sync.histories import ACTIONS, StopAt, Stopped, act
 from tests.sync.search_engines import SearchWiki
 
 __all__ = ["elasticsearch", "opensearch"]
@@ -138,6 +143,43 @@ def test_a_run_that_goes_on_with_a_rebuild_may_be_stopped_anywhere(wiki, point):
     finish(wiki)
 
     assert_whole(wiki)
+
+
+changes = st.lists(
+    st.tuples(
+        st.sampled_from([one for one in ACTIONS if one not in ("go_elsewhere", "hide_space")]), st.integers(0, 9)
+    ),
+    max_size=4,
+)
+steps = st.tuples(
+    changes,
+    st.sampled_from([None, None, *CRASH_POINTS, *REBUILD_CRASH_POINTS]),
+    st.integers(1, 3),
+    st.sampled_from(["auto", "rebuild", "rebuild", "verify", "changes"]),
+)
+
+
+@settings(
+    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(history=st.lists(steps, min_size=1, max_size=5))
+def test_whatever_happens_during_rebuilds_one_index_is_left_and_it_is_true(opensearch, tmp_path_factory, history):
+    with Sandbox("cloud") as sandbox:
+        wiki = fill(SearchWiki(sandbox, tmp_path_factory.mktemp("history"), server=opensearch))
+        for done, point, passing, mode in history:
+            for action, number in done:
+                act(wiki, action, number)
+            wiki.reached = StopAt(point, passing) if point else lambda _: None
+            with suppress(Stopped):
+                wiki.run(mode=mode)
+        wiki.reached = lambda _: None
+        wiki.definition["max_items_per_run"] = 1000
+        # The first brings what is left and may swap; a swap that waits for what vanished in between comes with the next.
+        results = [wiki.run(mode="reconcile") for _ in range(3)]
+
+        assert all(result.problems == () for result in results)
+        assert wiki.indexed() == wiki.expected()
+        assert wiki.indexes() == {wiki.serving()}
 
 
 def test_an_item_that_cannot_be_written_keeps_the_old_index_serving_until_it_can(wiki):
