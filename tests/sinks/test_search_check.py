@@ -1,4 +1,4 @@
-"""What ``check()`` tells people, and what ``open`` refuses: each trouble by its name, on servers that speak the interfaces."""
+"""What ``check()`` tells people, what ``open`` refuses, and what is listed: each trouble by its name, on servers of the interfaces."""
 
 import json
 import ssl
@@ -268,3 +268,17 @@ def test_of_two_deployments_that_open_at_once_one_is_refused(server, alias, tmp_
         thread.join()
 
     assert len(refused) == 1
+
+
+def test_the_inventory_is_exact_beyond_what_one_search_returns(elasticsearch, alias, tmp_path):
+    """A search alone returns 10,000 documents at the most."""
+    sink = make_sink({"type": "elasticsearch"}, alias, storage=tmp_path, connections=elasticsearch.connections)
+    sink.open(OWNER)
+    try:
+        for start in range(0, 10_500, 500):
+            sink.write([make_document(number, 3, content="x") for number in range(start, start + 500)])
+        held = [(item.content_id, item.revision) for item in sink.inventory(OWNER.datasource_id)]
+    finally:
+        sink.close()
+
+    assert sorted(held) == sorted((str(number), 3) for number in range(10_500))
