@@ -33,6 +33,8 @@ EXTRAS = ("use_ssl", "verify_certs", "ca_certs", "timeout", "api_key", "allowed_
 _PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0)
 # After this long no further try is begun: five requests of a minute each would hold a worker for nothing.
 _PATIENCE_SECONDS = 120.0
+# What asks for more is left to the next try of the task, which is told how long.
+_LONGEST_PAUSE_SECONDS = 30.0
 _PASSING = (429, 500, 502, 503, 504)
 _ACTION = re.compile(r"\[((?:indices|cluster):[\w:/*\[\].-]{1,120}?)\](?=[\s,.]|$)")
 _log = logging.getLogger(__name__)
@@ -80,10 +82,11 @@ class Sender(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer. ``body`` is parsed JSON, ``None`` where it was none."""
+    """An answer. ``body`` is parsed JSON, ``None`` where it was none; ``retry_after_seconds`` is the pause it asks for, if any."""
 
     status: int
     body: Any
+    retry_after_seconds: float | None = None
 
     @property
     def error(self) -> tuple[str, str]:
@@ -139,19 +142,27 @@ class Server:
         begun = time.monotonic()
         for attempt in range(tries):
             last = attempt + 1 == tries or time.monotonic() - begun > _PATIENCE_SECONDS
+            pause = _PAUSES_SECONDS[min(attempt, len(_PAUSES_SECONDS) - 1)]
             try:
-                status, _, text = self._send(method, target, data, headers)
+                status, said, text = self._send(method, target, data, headers)
             except Unreachable as error:
                 if last:
                     raise SinkUnavailableError(f"{self.where} {error}") from error
             else:
-                reply = Reply(status, _parsed(text))
+                reply = Reply(status, _parsed(text), _seconds(said.get("retry-after")))
+                pause = max(pause, reply.retry_after_seconds or 0.0)
+                last = last or pause > _LONGEST_PAUSE_SECONDS
                 if 200 <= status < 300 or status in expect:
                     return reply
                 if status not in _PASSING or last:
                     raise complain(reply, self.where, f"{method} {path}")
-            self.sleep(_PAUSES_SECONDS[min(attempt, len(_PAUSES_SECONDS) - 1)])
+            self.sleep(pause)
         raise AssertionError("the last try returns or raises")
+
+
+def _seconds(value: object) -> float | None:
+    """Return what a Retry-After header asks for, where it is a number of seconds."""
+    return float(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,6}", value.strip()) else None
 
 
 def _parsed(text: bytes | str) -> Any:
@@ -191,7 +202,9 @@ def complain(reply: Reply, where: str, what: str) -> Exception:
             "so that everything comes back"
         )
     if reply.status in _PASSING:
-        return SinkUnavailableError(f"{where} answers {what} with {named}", status=reply.status)
+        return SinkUnavailableError(
+            f"{where} answers {what} with {named}", status=reply.status, retry_after_seconds=reply.retry_after_seconds
+        )
     if reply.body is None:
         return ConfigurationError(f"{where} answers {what} with {reply.status} and no JSON: something else is there")
     return ConfigurationError(f"{where} answers {what} with {named}")

@@ -305,6 +305,22 @@ def test_a_lasting_trouble_ends_the_batch_after_five_tries(sink, recorder, waits
     assert SECRET not in str(caught.value)
 
 
+def test_a_short_pause_that_is_asked_for_is_kept(sink, recorder, waits):
+    recorder.script = [refusal(429, retry_after="7")]
+
+    assert outcomes(sink.write([make_document(1, 1)])) == ["written"]
+    assert waits == [7.0]
+
+
+def test_a_long_pause_that_is_asked_for_is_left_to_the_next_try_of_the_task(sink, recorder, waits):
+    recorder.script = [refusal(503, retry_after="600")]
+
+    with pytest.raises(SinkUnavailableError) as caught:
+        sink.write([make_document(1, 1)])
+    assert caught.value.retry_after_seconds == 600.0
+    assert waits == []
+
+
 def test_a_server_that_does_not_answer_in_time_is_asked_again(kind, server, recorder, waits):
     release = threading.Event()
 
