@@ -1,7 +1,7 @@
 """What travels: an Entry (listed), a Document or Tombstone (ready for a sink), a Failure (one item that did not work).
 
 All are frozen and turn into plain JSON and back (``to_json`` / ``from_json``). ``document_schema()`` is the published JSON Schema of
-a document; the staging files, the queue sink and the files sink all carry exactly it.
+a document; the staging files, the queue sink and the files sink all carry exactly it. ``message_schema()`` is that of a message in a queue.
 """
 
 from __future__ import annotations
@@ -344,6 +344,16 @@ def _plain(value: Any) -> dict[str, Any]:
 
 def document_schema() -> dict[str, Any]:
     """Return the published JSON Schema (draft 2020-12) of a document."""
-    text = resources.files("airflow_provider_confluence").joinpath("document.schema.json").read_text(encoding="utf-8")
+    return _schema("document")
+
+
+def message_schema() -> dict[str, Any]:
+    """Return the published JSON Schema (draft 2020-12) of a message in a queue, with that of the document inside it."""
+    name = "document.schema.json"
+    return {**_schema("message"), "$defs": {"document": {"$id": name, **document_schema()}}}
+
+
+def _schema(name: str) -> dict[str, Any]:
+    text = resources.files("airflow_provider_confluence").joinpath(f"{name}.schema.json").read_text(encoding="utf-8")
     loaded: dict[str, Any] = json.loads(text)
     return loaded

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -89,23 +90,28 @@ def index_folder(storage: Path | str) -> Path:
 
 
 def sink_of(datasource: Datasource, storage: Path | str) -> Sink:
-    """Return the sink that a datasource's settings name.
+    """Return the sink that a datasource's settings name."""
+    return sink_from(datasource.sink, datasource.queue_name, storage)
+
+
+def sink_from(settings: Mapping[str, Any], destination: str, storage: Path | str) -> Sink:
+    """Return the sink that settings name.
 
     Its path may lie anywhere: who types the command may write there anyhow, and what a state says was admitted when its run was made.
     """
     from airflow_provider_confluence.sinks.registry import make_sink
 
     return make_sink(
-        datasource.sink,
-        datasource.queue_name,
+        settings,
+        destination,
         storage=index_folder(storage),
-        allowed_paths=(Path("/"), *_store(datasource)),
-        connections=_connection,
+        allowed_paths=(Path("/"), *_store(settings)),
+        connections=connection,
     )
 
 
-def _store(datasource: Datasource) -> list[UPath]:
-    path = datasource.sink.get("path")
+def _store(settings: Mapping[str, Any]) -> list[UPath]:
+    path = settings.get("path")
     if not isinstance(path, str) or "://" not in path:
         return []
     if "@" in path:  # names an Airflow connection
@@ -117,7 +123,8 @@ def _store(datasource: Datasource) -> list[UPath]:
     return [UPath(path)]
 
 
-def _connection(conn_id: str) -> SinkConnection:
+def connection(conn_id: str) -> SinkConnection:
+    """Return a connection of Airflow, or of the environment. :raises ConfigurationError: where there is none."""
     from airflow_provider_confluence.hooks.sink_connections import (
         sink_connection,
     )  # Airflow takes two seconds to import

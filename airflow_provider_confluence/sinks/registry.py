@@ -23,6 +23,7 @@ _FACTORIES = {
     "local": "airflow_provider_confluence.sinks.local:from_settings",
     "opensearch": "airflow_provider_confluence.sinks.opensearch:from_settings",
     "postgres": "airflow_provider_confluence.sinks.postgres:from_settings",
+    "queue": "airflow_provider_confluence.sinks.queue:from_settings",
 }
 
 

@@ -1,11 +1,34 @@
 import pytest
 
 from airflow_provider_confluence.testing.tcp_proxy import TcpProxy
+from tests.broker_fixtures import (
+    any_place,
+    certificate,
+    place,
+    rabbit,
+    rabbit_place,
+    sqs,
+    sqs_place,
+    valkey,
+    valkey_place,
+)
 from tests.sinks.object_store import object_store
 from tests.sinks.postgres_server import postgres_server
 from tests.sinks.servers import elasticsearch, opensearch
 
-__all__ = ["elasticsearch", "opensearch"]
+__all__ = [
+    "any_place",
+    "certificate",
+    "elasticsearch",
+    "opensearch",
+    "place",
+    "rabbit",
+    "rabbit_place",
+    "sqs",
+    "sqs_place",
+    "valkey",
+    "valkey_place",
+]
 
 pytest.register_assert_rewrite("airflow_provider_confluence.testing.sink_conformance")
 
