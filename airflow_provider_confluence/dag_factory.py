@@ -13,7 +13,6 @@ DAG is read by the tasks when they run, so that changing it makes no new DAG ver
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import sys
 from collections.abc import Mapping
@@ -22,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_confluence.datasource import DEFAULT_INTERVAL, Datasource, parse_duration, read_datasource
+from airflow_provider_confluence.definitions import entries, parse, read_file
 from airflow_provider_confluence.errors import DatasourceError
 from airflow_provider_confluence.operators._deployment import (
     CONNECTOR_VARIABLE,
@@ -75,24 +75,27 @@ def build_dags(
 
     caller = sys._getframe(1).f_code.co_filename
     wanted = get_parsing_context().dag_id
-    if file is not None:
-        path = Path(caller).parent / file
-        text, where = _file_text(path), str(path)
-    elif datasources is not None:
-        text, where = json.dumps(dict(datasources)), "datasources"
-    else:
-        text, where = read_variable(variable) or "{}", f"Variable {variable}"
     in_variable = file is None and datasources is None
-    raw: Mapping[str, Any] = {}
+    raw: Any = {}
+    unsayable: Mapping[str, DatasourceError] = {}
     found: Mapping[str, Datasource | DatasourceError]
     try:
-        found = read_definitions(text, where, connector_variable)
-        raw = json.loads(text)
+        if file is not None:
+            where = str(Path(caller).parent / file)
+            raw = read_file(Path(where))
+        elif datasources is not None:
+            where = "datasources"
+            raw, unsayable = entries(datasources)
+        else:
+            where = f"Variable {variable}"
+            raw = parse(read_variable(variable) or "{}", where)
+        found = {**read_definitions(raw, where, connector_variable), **unsayable}
     except DatasourceError as error:
         if not in_variable or wanted is None or not wanted.startswith(PREFIX):
             raise
         # A run that is under way goes by its plan: a Variable broken since then is for the next list_changes to report.
         found = {wanted.removeprefix(PREFIX): error}
+        raw = {}
     dags: dict[str, DAG] = {}
     for datasource_id, datasource in sorted(found.items()):
         dag_id = dag_id_of(datasource_id)
@@ -104,6 +107,8 @@ def build_dags(
             datasource_id,
             settings,
             source={"variable": variable} if in_variable else {"datasource": raw[datasource_id]},
+            # What the task would find itself where it reads the Variable.
+            problem=str(datasource) if isinstance(datasource, DatasourceError) and not in_variable else None,
             connector_variable=connector_variable,
             default_args=dict(default_args or {}),
             dag_kwargs=dict(dag_kwargs or {}),
@@ -127,6 +132,7 @@ def _build(
     settings: Datasource,
     *,
     source: Mapping[str, Any],
+    problem: str | None,
     connector_variable: str,
     default_args: dict[str, Any],
     dag_kwargs: dict[str, Any],
@@ -142,8 +148,8 @@ def _build(
     )
 
     own = dict(settings.airflow)
-    problem = _executor_problem(datasource_id, own)
-    if problem is not None:
+    no_executor = _executor_problem(datasource_id, own)
+    if no_executor is not None:
         del own["executor"]
     tags = {"confluence", *own.pop("tags", ()), *dag_kwargs.pop("tags", ())}
     if "execution_timeout" in own:
@@ -192,7 +198,7 @@ def _build(
             allow_mass_delete="{{ params.allow_mass_delete or '' }}",
             content_ids="{{ (params.content_ids or []) | join(' ') }}",
             connector_variable=connector_variable,
-            problem=problem,
+            problem=problem or no_executor,
             **source,
             **own,
         )
@@ -272,22 +278,6 @@ def _stand_in(entry: object) -> Datasource:
         except DatasourceError:
             continue
     raise AssertionError("the defaults are no datasource")
-
-
-def _file_text(path: Path) -> str:
-    """Return a definitions file as JSON text."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasourceError([f"{path}: cannot be read ({error})"]) from error
-    if path.suffix not in (".yaml", ".yml"):
-        return text
-    import yaml  # type: ignore[import-untyped,unused-ignore]
-
-    try:
-        return json.dumps(yaml.safe_load(text))
-    except (yaml.YAMLError, TypeError) as error:
-        raise DatasourceError([f"{path}: this is not YAML that JSON could say ({error})"]) from error
 
 
 def _hash(text: str) -> int:

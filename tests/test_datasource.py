@@ -9,7 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_confluence.datasource import Datasource, parse_duration, read_datasource, read_datasources
+from airflow_provider_confluence.datasource import (
+    Datasource,
+    parse_duration,
+    read_connector,
+    read_datasource,
+    read_datasources,
+)
 from airflow_provider_confluence.errors import DatasourceError
 
 
@@ -70,10 +76,85 @@ def test_every_problem_is_reported_at_once_by_its_path():
     assert "did you mean space?" in said
 
 
+def problems_of(value, **options):
+    with pytest.raises(DatasourceError) as caught:
+        read_datasource("docs", value, **options)
+    return caught.value.problems
+
+
+def test_problems_inside_of_objects_are_told_by_their_whole_path_with_near_misses():
+    assert problems_of(
+        {
+            "space": "DOCS",
+            "queue": {"nmae": "wiki"},
+            "airflow": {"pol": "x", "retries": 1.5},
+            "sink": {"type": "postgres", "shema": "wiki", "language": "English!", "max_document_bytes": "1"},
+        }
+    ) == (
+        "docs.queue.nmae: unknown setting; did you mean name?",
+        "docs.queue.name: is missing: The index, alias, table, folder or queue inside the sink.",
+        "docs.sink.shema: unknown setting; did you mean schema?",
+        "docs.sink.language: 'English!' is not the name of a text search configuration",
+        "docs.sink.max_document_bytes: expected a whole number from 1 to 200000000, found a string",
+        "docs.airflow.pol: unknown setting; did you mean pool?",
+        "docs.airflow.retries: expected a whole number from 0 to 100, found 1.5",
+    )
+
+
+@pytest.mark.parametrize(
+    ("sink", "said"),
+    [
+        ({"type": "postgers"}, "docs.sink.type: 'postgers' is not one of "),
+        ({"type": "postgers"}, "did you mean postgres?"),
+        ({"type": 7}, 'docs.sink: expected an object with a type, such as {"type": "local"}'),
+        ("local", 'docs.sink: expected an object with a type, such as {"type": "local"}, found a string'),
+        ({"type": "local", "paht": "x"}, "docs.sink.paht: unknown setting; did you mean path?"),
+        ({"type": "files", "path": " "}, "docs.sink.path: ' ' is not the path of a folder"),
+        ({"type": "coco", "parallel": 0}, "docs.sink.parallel: expected a whole number from 1 to 200, found 0"),
+        ({"type": "coco", "connector_id": "_x"}, "docs.sink.connector_id: '_x' is not an id of up to 100"),
+        ({"type": "opensearch", "number_of_shards": True}, "docs.sink.number_of_shards: expected a whole number"),
+        ({"type": "elasticsearch", "conn_id": ""}, "docs.sink.conn_id: '' is not the id of a connection"),
+    ],
+)
+def test_the_settings_of_a_sink_are_judged_when_the_variable_is_read(sink, said):
+    assert said in "\n".join(problems_of({"space": "DOCS", "sink": sink}))
+
+
+@pytest.mark.parametrize(
+    ("type_", "name", "said"),
+    [
+        ("opensearch", "Wiki", "docs.queue.name: 'Wiki' cannot name an alias of OpenSearch"),
+        ("postgres", "x" * 49, "cannot name a table here"),
+        ("local", "../wiki", "docs.queue.name: '../wiki' cannot name a local index"),
+        ("files", "a/b", "docs.queue.name: 'a/b' cannot name a folder"),
+    ],
+)
+def test_a_destination_that_the_sink_cannot_have_is_told(type_, name, said):
+    value = {"space": "DOCS", "sink": {"type": type_}}
+    assert said in problems_of({**value, "queue": {"name": name}})[0]
+    assert said in problems_of(value, defaults={"queue": {"name": name}})[0]
+
+
+def test_coco_takes_any_destination():
+    value = {"space": "DOCS", "sink": {"type": "coco"}, "queue": {"name": "Any Thing/at all"}}
+    assert read_datasource("docs", value).queue_name == "Any Thing/at all"
+
+
+def test_every_problem_of_the_connector_block_is_told():
+    with pytest.raises(DatasourceError) as caught:
+        read_connector({"intervall": "1h", "enabled": "yes", "queue": "q"})
+    assert caught.value.problems == (
+        "intervall: unknown setting; did you mean interval?",
+        "enabled: expected true or false, found a string",
+        'queue: expected an object such as {"name": "indexing_documents"}, found a string',
+    )
+
+
 def test_a_token_in_a_datasource_is_refused_without_repeating_it():
     with pytest.raises(DatasourceError) as caught:
         read_datasource("docs", {"space": "DOCS", "token": "s3cr3t-t0ken"})
-    assert "connection" in str(caught.value)
+    assert "the connection that conn_id names" in str(caught.value)
+    assert "airflow-confluence import FILE" in str(caught.value)
     assert "s3cr3t-t0ken" not in str(caught.value)
 
 
@@ -88,9 +169,17 @@ def test_broken_json_is_named_by_line_and_column():
         read_datasources("{\n  oops}")
 
 
-def test_a_key_given_twice_is_refused():
-    with pytest.raises(DatasourceError, match="docs: this key is given twice"):
-        read_datasources('{"docs": {"space": "A"}, "docs": {"space": "B"}}')
+def test_a_key_given_twice_spoils_the_datasource_that_has_it_and_no_other():
+    found = read_datasources(
+        '{"docs": {"space": "A"}, "team": {"space": "T", "space": "U", "sink": {"type": "local", "path": "a", "path": "b"}},'
+        ' "docs": {"space": "B"}, "good": {"space": "G"}}'
+    )
+    assert found["docs"].problems == ("docs: this id is given twice",)
+    assert found["team"].problems == (
+        "team.space: this key is given twice in one object",
+        "team.sink.path: this key is given twice in one object",
+    )
+    assert found["good"] == read_datasource("good", {"space": "G"})
 
 
 @given(

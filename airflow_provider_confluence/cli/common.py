@@ -142,15 +142,24 @@ def read_text(file: str) -> str:
         raise ConfigurationError(f"{file} cannot be read: {why}") from error
 
 
+def read_value(file: str) -> Any:
+    """Return what a JSON or YAML file says, or standard input (JSON) for ``-``. :raises DatasourceError: where it cannot be read."""
+    from airflow_provider_confluence.definitions import parse
+
+    return parse(read_text(file), file)
+
+
 def read_definitions(file: str | None) -> dict[str, Datasource | DatasourceError] | None:
     """Return the datasources of a file like the Variable's, a broken one as its error; ``None`` where no file is given."""
-    from airflow_provider_confluence.datasource import read_datasources
+    return None if file is None else definitions_in(read_value(file), file)
 
-    if file is None:
-        return None
-    text = read_text(file)
+
+def definitions_in(value: object, file: str) -> dict[str, Datasource | DatasourceError]:
+    """Return the datasources of what a file says. :raises DatasourceError: where it is no object."""
+    from airflow_provider_confluence.datasource import datasources_in
+
     try:
-        return read_datasources(text)
+        return datasources_in(value)
     except DatasourceError as error:
         raise DatasourceError([f"{file}: {problem}" for problem in error.problems]) from error
 

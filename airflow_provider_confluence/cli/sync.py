@@ -6,6 +6,7 @@ import argparse
 import json
 import time
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,20 +118,22 @@ def _datasource(options: argparse.Namespace) -> Datasource:
 
 def _from_file(file: str | None, datasource_id: str | None) -> tuple[str | None, dict[str, Any]]:
     """Return the chosen id and its definition as the file has it, or nothing where there is no file."""
-    from airflow_provider_confluence.datasource import read_datasources
-
     if file is None:
         return None, {}
-    text = common.read_text(file)
-    ids = list(read_datasources(text))
+    value = common.read_value(file)
+    if not isinstance(value, dict):
+        value = dict(common.definitions_in(value, file))  # which says what it is
+    ids = list(value)
     if datasource_id is None and len(ids) == 1:
         datasource_id = ids[0]
     if datasource_id not in ids:
         asked = f"there is no datasource {datasource_id}" if datasource_id else "--id must choose a datasource"
         raise ConfigurationError(f"{file}: {asked}; there are: {', '.join(ids) or 'none'}")
-    definition = json.loads(text)[datasource_id]
+    if datasource_id in getattr(value, "keys_given_twice", ()):
+        raise ConfigurationError(f"{file}: {datasource_id}: this id is given twice")
+    definition = value[datasource_id]
     # What is no object is for the reader of datasources to complain of.
-    return datasource_id, dict(definition) if isinstance(definition, dict) else {}
+    return datasource_id, copy(definition) if isinstance(definition, dict) else {}
 
 
 def _assign(definition: dict[str, Any], assignment: str) -> None:

@@ -5,13 +5,12 @@ The operators and the DAG factory read these in the same way; everything else of
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_confluence.datasource import Datasource, read_datasources
+from airflow_provider_confluence.datasource import Datasource, datasources_in, parse_json, read_connector
 from airflow_provider_confluence.errors import ConfigurationError, DatasourceError
 
 if TYPE_CHECKING:
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
 
 DATASOURCES_VARIABLE = "confluence_datasources"
 CONNECTOR_VARIABLE = "confluence_connector"
-_CONNECTOR_SETTINGS = ("enabled", "interval", "queue")
 
 
 # ------------------------------------------------------------------------------------------ Variables
@@ -33,24 +31,35 @@ def read_variable(name: str) -> str | None:
     return None if text is None else str(text)
 
 
-def read_definitions(text: str, where: str, connector_variable: str) -> dict[str, Datasource | DatasourceError]:
-    """Return every datasource of a JSON text, a broken one as its error, with the connector block's defaults. One look-up, for that block.
+def read_definitions(
+    definitions: object, where: str, connector_variable: str
+) -> dict[str, Datasource | DatasourceError]:
+    """Return every datasource, a broken one as its error, with the connector block's defaults. One look-up, for that block.
 
-    A connector block that cannot be read makes every datasource a broken one, so that none vanishes because of it.
+    A connector block that cannot be read makes every datasource a broken one, so that none vanishes because of it; its problems and those
+    of the datasource are told together.
 
-    :param where: what the text is called in messages.
-    :raises DatasourceError: when the text as a whole cannot be read.
+    :param definitions: an object by datasource id, or its JSON text.
+    :param where: what it is called in messages.
+    :raises DatasourceError: when it cannot be read as a whole.
     """
+    connector: Mapping[str, Any] = {}
+    broken: tuple[str, ...] = ()
     try:
-        connector: Mapping[str, Any] | DatasourceError = _connector(connector_variable)
+        connector = _connector(connector_variable)
     except DatasourceError as error:
-        connector = error
+        broken = error.problems
     try:
-        if isinstance(connector, DatasourceError):
-            return dict.fromkeys(read_datasources(text), connector)
-        return read_datasources(text, connector=connector)
+        value = parse_json(definitions) if isinstance(definitions, str) else definitions
+        found = datasources_in(value, connector=connector)
     except DatasourceError as error:
         raise DatasourceError([f"{where}: {problem}" for problem in error.problems]) from error
+    if not broken:
+        return found
+    return {
+        id_: DatasourceError([*broken, *(each.problems if isinstance(each, DatasourceError) else ())])
+        for id_, each in found.items()
+    }
 
 
 def find_datasource(
@@ -60,14 +69,14 @@ def find_datasource(
 
     :raises ConfigurationError: where it is not there, or is broken.
     """
+    definitions: object
     if definition is not None:
-        text, where = json.dumps({datasource_id: definition}), "datasource"
+        definitions, where = {datasource_id: definition}, "datasource"
     else:
-        stored = read_variable(variable)
-        if stored is None:
+        definitions, where = read_variable(variable), f"Variable {variable}"
+        if definitions is None:
             raise ConfigurationError(f"there is no Variable {variable}, so there is no datasource {datasource_id}")
-        text, where = stored, f"Variable {variable}"
-    found = read_definitions(text, where, connector_variable).get(datasource_id)
+    found = read_definitions(definitions, where, connector_variable).get(datasource_id)
     if found is None:
         raise ConfigurationError(f"there is no datasource {datasource_id} in the {where}")
     if isinstance(found, DatasourceError):
@@ -80,22 +89,9 @@ def _connector(variable: str) -> Mapping[str, Any]:
     if text is None:
         return {}
     try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise DatasourceError(
-            [f"Variable {variable}: line {error.lineno}, column {error.colno}: this is not JSON ({error.msg})"]
-        ) from error
-    if not isinstance(value, dict):
-        raise DatasourceError([f"Variable {variable}: expected an object"])
-    unknown = sorted(set(value) - set(_CONNECTOR_SETTINGS))
-    if unknown:
-        raise DatasourceError(
-            [
-                f"Variable {variable}: {key}: unknown setting; it takes {', '.join(_CONNECTOR_SETTINGS)}"
-                for key in unknown
-            ]
-        )
-    return value
+        return read_connector(parse_json(text))
+    except DatasourceError as error:
+        raise DatasourceError([f"Variable {variable}: {problem}" for problem in error.problems]) from error
 
 
 # ------------------------------------------------------------------------------------------ storage

@@ -182,9 +182,9 @@ class ConfluenceListChangesOperator(_ConfluenceOperator):
         from airflow_provider_confluence.errors import ConfigurationError, SupersededError
         from airflow_provider_confluence.sync.list_changes import list_changes
 
-        datasource = self._read_datasource()
         if self.problem is not None:
             raise ConfigurationError(self.problem)
+        datasource = self._read_datasource()
         run = self._run_context(context, patience_seconds=self.patience_seconds, image_to_text=self.image_to_text)
         ti = context["ti"]
         try:

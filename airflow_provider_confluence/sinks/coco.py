@@ -9,13 +9,11 @@ The fence of the run (a revision that is claimed before any write) is what keeps
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from airflow_provider_confluence.documents import Document, Tombstone
-from airflow_provider_confluence.errors import ConfigurationError
 from airflow_provider_confluence.sinks._coco_check import check
 from airflow_provider_confluence.sinks._coco_listing import inventory
 from airflow_provider_confluence.sinks._coco_place import DEFAULT_CONNECTOR, Place
@@ -23,12 +21,11 @@ from airflow_provider_confluence.sinks._coco_server import CocoServer
 from airflow_provider_confluence.sinks._coco_writing import Writer
 from airflow_provider_confluence.sinks.base import Answer, Capabilities, InventoryItem, Owner
 from airflow_provider_confluence.sinks.connection import Connections, SinkConnection, no_connections
+from airflow_provider_confluence.sinks.settings import read_settings
 
 DEFAULT_CONN_ID = "coco_default"
 DEFAULT_MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
 DEFAULT_PARALLEL = 32
-_MAX_PARALLEL = 200
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,99}")
 
 
 class CocoSink:
@@ -158,7 +155,7 @@ def check_connection(connection: SinkConnection) -> tuple[str, str]:
 
 def from_settings(
     settings: Mapping[str, Any],
-    destination: str,  # noqa: ARG001 - Coco keeps all documents in one index, and tells datasources apart by itself
+    destination: str,  # Coco keeps all documents in one index, and tells datasources apart by itself
     *,
     storage: Path,  # noqa: ARG001 - nothing is kept on this side
     allowed_paths: Sequence[Path] = (),  # noqa: ARG001
@@ -168,30 +165,11 @@ def from_settings(
 
     :raises ConfigurationError: for an unknown key or a wrong value.
     """
-    unknown = sorted(set(settings) - {"type", "conn_id", "connector_id", "parallel", "max_document_bytes"})
-    if unknown:
-        raise ConfigurationError(
-            f"sink.{unknown[0]}: a coco sink takes conn_id, connector_id, parallel and max_document_bytes only"
-        )
-    conn_id = settings.get("conn_id", DEFAULT_CONN_ID)
-    if not isinstance(conn_id, str) or not conn_id:
-        raise ConfigurationError(f"sink.conn_id: {conn_id!r} is not the id of a connection")
-    connector_id = settings.get("connector_id", DEFAULT_CONNECTOR)
-    if not isinstance(connector_id, str) or not _NAME.fullmatch(connector_id):
-        raise ConfigurationError(
-            f"sink.connector_id: {connector_id!r} is not an id of up to 100 of A-Z a-z 0-9 _ - that begins with a letter or digit"
-        )
+    found = read_settings("coco", settings, destination)
     return CocoSink(
         connections,
-        conn_id,
-        connector_id=connector_id,
-        parallel=_whole_number(settings, "parallel", DEFAULT_PARALLEL, _MAX_PARALLEL),
-        max_document_bytes=_whole_number(settings, "max_document_bytes", DEFAULT_MAX_DOCUMENT_BYTES, 500_000_000),
+        found["conn_id"],
+        connector_id=found["connector_id"],
+        parallel=found["parallel"],
+        max_document_bytes=found["max_document_bytes"],
     )
-
-
-def _whole_number(settings: Mapping[str, Any], name: str, default: int, most: int) -> int:
-    value = settings.get(name, default)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= most:
-        raise ConfigurationError(f"sink.{name}: {value!r} is not a whole number from 1 to {most}")
-    return value

@@ -33,6 +33,7 @@ from airflow_provider_confluence.sinks._encoding import encoded
 from airflow_provider_confluence.sinks._places import Place, place_within
 from airflow_provider_confluence.sinks.base import Answer, Capabilities, InventoryItem, Owner
 from airflow_provider_confluence.sinks.connection import Connections, no_connections
+from airflow_provider_confluence.sinks.settings import read_settings
 from airflow_provider_confluence.sync.storage import LinesWriter, Storage
 
 if TYPE_CHECKING:
@@ -276,17 +277,9 @@ def from_settings(
     :param storage: where files lie by default; a ``path`` of the settings must lie below it or one of ``allowed_paths``.
     :raises ConfigurationError: for an unknown key, a wrong type, a place outside, a name that is no file name.
     """
-    unknown = sorted(set(settings) - {"type", "path", "max_document_bytes"})
-    if unknown:
-        raise ConfigurationError(f"sink.{unknown[0]}: a files sink takes path and max_document_bytes only")
-    if not _NAME.fullmatch(destination):
-        raise ConfigurationError(
-            f"queue.name: {destination[:100]!r} cannot name a folder; use up to 100 of A-Z a-z 0-9 . _ - and begin with a letter or digit"
-        )
-    limit = settings.get("max_document_bytes", DEFAULT_MAX_DOCUMENT_BYTES)
-    if isinstance(limit, bool) or not isinstance(limit, int) or not 0 < limit <= 500_000_000:
-        raise ConfigurationError(f"sink.max_document_bytes: {limit!r} is not a whole number from 1 to 500000000")
-    return FilesSink(place_within(settings.get("path"), storage, allowed_paths), destination, max_document_bytes=limit)
+    found = read_settings("files", settings, destination)
+    place = place_within(found["path"], storage, allowed_paths)
+    return FilesSink(place, destination, max_document_bytes=found["max_document_bytes"])
 
 
 # ------------------------------------------------------------------------------------------ errors

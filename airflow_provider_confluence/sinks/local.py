@@ -28,6 +28,7 @@ from airflow_provider_confluence.sinks._segmentation import readable, searchable
 from airflow_provider_confluence.sinks.base import Answer, Capabilities, InventoryItem, Owner
 from airflow_provider_confluence.sinks.connection import Connections, no_connections
 from airflow_provider_confluence.sinks.local_search import Hit, LocalIndex, Results
+from airflow_provider_confluence.sinks.settings import read_settings
 
 __all__ = ["Hit", "LocalIndex", "LocalSink", "Results", "index_path"]
 
@@ -209,14 +210,10 @@ def from_settings(
     :param storage: where indexes lie by default; a ``path`` of the settings must lie below it or one of ``allowed_paths``.
     :raises ConfigurationError: for an unknown key, a wrong type, a path outside, a name that is no file name.
     """
-    unknown = sorted(set(settings) - {"type", "path", "max_document_bytes"})
-    if unknown:
-        raise ConfigurationError(f"sink.{unknown[0]}: a local sink takes path and max_document_bytes only")
-    limit = settings.get("max_document_bytes", DEFAULT_MAX_DOCUMENT_BYTES)
-    if isinstance(limit, bool) or not isinstance(limit, int) or not 0 < limit <= 500_000_000:
-        raise ConfigurationError(f"sink.max_document_bytes: {limit!r} is not a whole number from 1 to 500000000")
+    found = read_settings("local", settings, destination)
     return LocalSink(
-        index_path(folder_within(settings.get("path"), storage, allowed_paths), destination), max_document_bytes=limit
+        index_path(folder_within(found["path"], storage, allowed_paths), destination),
+        max_document_bytes=found["max_document_bytes"],
     )
 
 

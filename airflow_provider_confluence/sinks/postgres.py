@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_confluence.documents import Document, Tombstone
-from airflow_provider_confluence.errors import ConfigurationError, OwnershipError, SinkUnavailableError
+from airflow_provider_confluence.errors import OwnershipError, SinkUnavailableError
 from airflow_provider_confluence.sinks import _postgres_connection as server
 from airflow_provider_confluence.sinks import _postgres_schema as schema
 from airflow_provider_confluence.sinks._places import Place
@@ -28,6 +28,7 @@ from airflow_provider_confluence.sinks._search_text import search_text
 from airflow_provider_confluence.sinks._segmentation import SEPARATOR, searchable
 from airflow_provider_confluence.sinks.base import Answer, Capabilities, InventoryItem, Owner
 from airflow_provider_confluence.sinks.connection import Connections, SinkConnection, no_connections
+from airflow_provider_confluence.sinks.settings import read_settings
 
 if TYPE_CHECKING:
     import psycopg
@@ -37,11 +38,6 @@ if TYPE_CHECKING:
 DEFAULT_MAX_DOCUMENT_BYTES = 32 * 1024 * 1024
 _LARGEST_REVISION = 2**63 - 1
 _MAX_ID_CHARACTERS = 500  # a row of a B-tree takes 2,700 bytes
-_NAME = re.compile(
-    r"[A-Za-z0-9_][A-Za-z0-9_-]{0,47}"
-)  # the longest suffix (_datasource) still fits into PostgreSQL's 63 bytes
-_SCHEMA = re.compile(r"[^\0]{1,63}")
-_LANGUAGE = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 # JSON has NUL as an escape only; before it a backslash that is one itself comes in pairs.
 _NUL_IN_JSON = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
@@ -382,33 +378,15 @@ def from_settings(
 
     :raises ConfigurationError: for an unknown key, a wrong type, a name that is none.
     """
-    unknown = sorted(set(settings) - {"type", "conn_id", "schema", "language", "max_document_bytes"})
-    if unknown:
-        raise ConfigurationError(
-            f"sink.{unknown[0]}: a postgres sink takes conn_id, schema, language and max_document_bytes only"
-        )
-    if not _NAME.fullmatch(destination):
-        raise ConfigurationError(
-            f"queue.name: {destination[:100]!r} cannot name a table here; use up to 48 of A-Z a-z 0-9 _ - and do not begin with -"
-        )
-    conn_id = _setting(settings, "conn_id", "postgres_default", re.compile(r".{1,250}"), "the id of a connection")
-    name = _setting(settings, "schema", "", _SCHEMA, "the name of a schema")
-    language = _setting(settings, "language", "simple", _LANGUAGE, "the name of a text search configuration")
-    limit = settings.get("max_document_bytes", DEFAULT_MAX_DOCUMENT_BYTES)
-    if isinstance(limit, bool) or not isinstance(limit, int) or not 0 < limit <= 200_000_000:
-        raise ConfigurationError(f"sink.max_document_bytes: {limit!r} is not a whole number from 1 to 200000000")
+    found = read_settings("postgres", settings, destination)
     return PostgresSink(
-        connections, conn_id, destination, schema_name=name or None, language=language, max_document_bytes=limit
+        connections,
+        found["conn_id"],
+        destination,
+        schema_name=found["schema"],
+        language=found["language"],
+        max_document_bytes=found["max_document_bytes"],
     )
-
-
-def _setting(settings: Mapping[str, Any], key: str, default: str, allowed: re.Pattern[str], what: str) -> str:
-    if key not in settings:
-        return default
-    value = settings[key]
-    if not isinstance(value, str) or not allowed.fullmatch(value):
-        raise ConfigurationError(f"sink.{key}: {value!r} is not {what}")
-    return value
 
 
 def _columns(row: _Row) -> dict[str, Any]:

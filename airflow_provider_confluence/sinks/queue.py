@@ -17,9 +17,7 @@ from airflow_provider_confluence.sinks import messages
 from airflow_provider_confluence.sinks._broker import Broker, Outgoing, make_broker
 from airflow_provider_confluence.sinks.base import Answer, Capabilities, InventoryItem, Owner
 from airflow_provider_confluence.sinks.connection import Connections, no_connections
-
-DEFAULT_CONNECTION = "queue_default"
-_SETTINGS = ("type", "conn_id", "declare", "max_message_bytes")
+from airflow_provider_confluence.sinks.settings import read_settings
 
 
 class QueueSink:
@@ -130,20 +128,15 @@ def from_settings(
 
     :raises ConfigurationError: for an unknown key, a wrong type, a name that no broker takes.
     """
-    unknown = sorted(set(settings) - set(_SETTINGS))
-    if unknown:
-        raise ConfigurationError(f"sink.{unknown[0]}: a queue sink takes {', '.join(_SETTINGS[1:])} only")
-    conn_id = settings.get("conn_id", DEFAULT_CONNECTION)
-    if not isinstance(conn_id, str) or not conn_id:
-        raise ConfigurationError(f"sink.conn_id: {conn_id!r} is not the id of a connection")
-    declare = settings.get("declare", True)
-    if not isinstance(declare, bool):
-        raise ConfigurationError(f"sink.declare: {declare!r} is not true or false")
-    limit = settings.get("max_message_bytes")
-    if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int) or limit < 1):
-        raise ConfigurationError(f"sink.max_message_bytes: {limit!r} is not a whole number of at least 1")
+    found = read_settings("queue", settings, destination)
     check_name(destination)
-    return QueueSink(destination, conn_id=conn_id, connections=connections, declare=declare, max_message_bytes=limit)
+    return QueueSink(
+        destination,
+        conn_id=found["conn_id"],
+        connections=connections,
+        declare=found["declare"],
+        max_message_bytes=found["max_message_bytes"],
+    )
 
 
 def check_name(queue: str) -> None:

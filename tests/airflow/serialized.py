@@ -8,8 +8,8 @@ import sys
 
 VARIABLE = {
     "docs": {"space": ["DOCS", "OPS"], "interval": "5m", "airflow": {"tags": ["b", "a", "c"], "retries": 1}},
-    "slow": {"space": "TEAM", "interval": "90m"},
-    "off": {"space": "TEAM", "enabled": False},
+    "slow": {"space": "TEAM", "interval": "90m", "sink": {"type": "postgres", "schema": "wiki"}},
+    "off": {"space": "TEAM", "enabled": False, "sink": {"type": "opensearch"}},
     "broken": {"space": 7},
 }
 
@@ -30,6 +30,10 @@ if __name__ == "__main__":
     heavy = (
         "airflow_provider_confluence.sync",
         "airflow_provider_confluence.confluence",
+        "airflow_provider_confluence.sinks.postgres",
+        "airflow_provider_confluence.sinks.opensearch",
+        "opensearchpy",
+        "psycopg",
         "atlassian",
         "lxml",
         "selectolax",

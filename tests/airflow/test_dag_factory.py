@@ -333,6 +333,57 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, name: str, text: st
         build_dags(file=tmp_path / "missing.json")
 
 
+@pytest.mark.parametrize(
+    "text", ["docs: {space: A, space: B}\nteam: {space: T}\n", "docs: {space: A}\ndocs: {space: B}\nteam: {space: T}\n"]
+)
+def test_a_key_given_twice_in_yaml_spoils_its_datasource_and_no_other(
+    on_cloud: Deployment, tmp_path: Path, capfd: pytest.CaptureFixture[str], text: str
+) -> None:
+    (tmp_path / "d.yaml").write_text(text)
+    dags = build_dags(file=tmp_path / "d.yaml")
+    assert sorted(dags) == ["confluence__docs", "confluence__team"]
+    red = on_cloud.run(dags["confluence__docs"])
+    assert (red.state, red.tries("list_changes")) == ("failed", 1)
+    assert "is given twice" in capfd.readouterr().out
+
+
+def test_yaml_may_merge_mappings_and_overrule_what_is_merged(tmp_path: Path) -> None:
+    (tmp_path / "d.yaml").write_text(
+        "docs: &usual {space: DOCS, interval: 1h}\nteam: {<<: *usual, space: TEAM, interval: 10m}\n"
+    )
+    dags = build_dags(file=tmp_path / "d.yaml")
+    assert gaps(dags["confluence__docs"]) == {timedelta(hours=1)}
+    assert gaps(dags["confluence__team"]) == {timedelta(minutes=10)}
+
+
+def test_a_file_beside_the_dag_file_is_found_from_there(tmp_path: Path) -> None:
+    from airflow.dag_processing.dagbag import DagBag
+
+    (tmp_path / "team.yaml").write_text("team: {space: TEAM}\n")
+    (tmp_path / "dag.py").write_text(
+        "from airflow_provider_confluence.dag_factory import build_dags  # builds Airflow DAGs\n"
+        "globals().update(build_dags(file='team.yaml'))\n"
+    )
+    bag = DagBag(dag_folder=tmp_path / "dag.py", bundle_name="dags-folder")
+    assert (bag.import_errors, list(bag.dags)) == ({}, ["confluence__team"])
+
+
+def test_another_variable_may_hold_the_datasources(on_cloud: Deployment) -> None:
+    on_cloud.monkeypatch.delenv("AIRFLOW_VAR_CONFLUENCE_DATASOURCES")
+    on_cloud.monkeypatch.setenv("AIRFLOW_VAR_TEAM_WIKIS", json.dumps({on_cloud.id: {"space": "DOCS"}}))
+    assert on_cloud.run(on_cloud.dag(variable="team_wikis")).state == "success"
+    assert on_cloud.titles() == on_cloud.visible()
+
+
+def test_what_json_cannot_say_spoils_its_datasource_and_no_other(
+    on_cloud: Deployment, capfd: pytest.CaptureFixture[str]
+) -> None:
+    dags = build_dags(datasources={"odd": {"space": {"DOCS"}}, "tuple": {"space": ("DOCS", "OPS")}})
+    assert sorted(dags) == ["confluence__odd", "confluence__tuple"]
+    assert on_cloud.run(dags["confluence__odd"]).state == "failed"
+    assert "odd: this is nothing that JSON could say" in capfd.readouterr().out
+
+
 def test_definitions_may_be_given_as_a_dictionary(on_cloud: Deployment) -> None:
     on_cloud.monkeypatch.delenv("AIRFLOW_VAR_CONFLUENCE_DATASOURCES")
     assert on_cloud.run(on_cloud.dag(datasources={on_cloud.id: {"space": "DOCS"}})).state == "success"

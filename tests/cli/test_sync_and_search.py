@@ -244,6 +244,34 @@ def test_a_definition_is_taken_from_a_file_and_overruled_by_the_options(filled_c
     assert run(*where, "--attachments", token=filled_cloud.token).stdout.startswith("listed 3,")
 
 
+@pytest.mark.parametrize(
+    "text", ["docs: {space: DOCS, enable_blogposts: true}\n", '{"docs": {"space": "DOCS", "enable_blogposts": true}}']
+)
+def test_a_file_of_definitions_may_be_yaml_or_come_from_standard_input(filled_cloud, tmp_path, text):
+    file = "-" if text.startswith("{") else tmp_path / "datasources.yaml"
+    (tmp_path / "datasources.yaml").write_text(text)
+    done = run(
+        *["sync", *credentials(filled_cloud), "--datasources", file, "--storage", tmp_path / "s"],
+        token=filled_cloud.token,
+        given=text,
+    )
+    assert done.stdout.startswith("listed 2,"), done.stderr
+
+
+def test_a_key_given_twice_in_a_file_is_told(tmp_path):
+    file = tmp_path / "datasources.yaml"
+    where = ["sync", "--endpoint", "http://127.0.0.1:9/wiki", "--storage", tmp_path, "--datasources", file]
+    for text, said in (
+        ("docs: {space: A, space: B}", "docs.space: this key is given twice in one object"),
+        ("docs: {space: A}\ndocs: {space: B}", "docs: this id is given twice"),
+        ("[docs]", "datasources.yaml: expected an object with one entry a datasource, found a list"),
+        ("docs: {", "datasources.yaml: line 1, column 8: this is not YAML"),
+    ):
+        file.write_text(text)
+        done = run(*where, token="t")
+        assert (done.returncode, said in done.stderr) == (2, True), done.stderr
+
+
 def test_a_file_of_several_definitions_asks_which(tmp_path):
     file = tmp_path / "datasources.json"
     file.write_text(json.dumps({"docs": {"space": "DOCS"}, "ops": {"space": "OPS"}}))
