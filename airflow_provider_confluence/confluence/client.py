@@ -60,11 +60,15 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """One item with its body, as it is now: ``entry`` may be newer than what the listing said."""
+    """One item with its body, as it is now: ``entry`` may be newer than what the listing said.
+
+    ``whole`` is false where Confluence did not answer for a part of the entry: it is asked again later.
+    """
 
     entry: Entry
     representation: Literal["storage", "atlas_doc_format"]
     body: str
+    whole: bool = True
 
 
 class Listing(Iterable[Entry], Protocol):

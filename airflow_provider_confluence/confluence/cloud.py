@@ -54,7 +54,12 @@ from airflow_provider_confluence.confluence.transport import (
 )
 from airflow_provider_confluence.confluence.views import CloudViews
 from airflow_provider_confluence.documents import Entry, Failure, Person, Space
-from airflow_provider_confluence.errors import ConfluenceProviderError, ContractError, CredentialsError
+from airflow_provider_confluence.errors import (
+    ConfluenceProviderError,
+    ConfluenceUnavailableError,
+    ContractError,
+    CredentialsError,
+)
 
 _log = logging.getLogger(__name__)
 
@@ -75,6 +80,7 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
         super().__init__(transport)
         self._gateway = gateway
         self._links_base: str | None = None
+        self._search_is_down = False
         self._comments = CloudComments(self._get, transport)
 
     # ------------------------------------------------------------------------------------------ who and where
@@ -127,9 +133,12 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
     def _labels_of_space(self, key: str, type_: str) -> dict[str, tuple[str, ...]]:
         """Return labels by content id as the search names them: which items it names lags behind, what it says of them does not.
 
-        A search that fails for another reason than the credential leaves labels unknown; they are an addition, not the listing.
+        A search that fails for another reason than the credential leaves labels unknown; they are an addition, not the listing. One that
+        does not answer is not tried again: with its pauses that would take a minute a space.
         """
         found: dict[str, tuple[str, ...]] = {}
+        if self._search_is_down:
+            return found
         many: list[str] = []
         params: Params = {
             "cql": f"space = {quoted(key)} and type = {type_}",
@@ -153,6 +162,7 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
         except ConfluenceProviderError as error:
             # Half of a search is as good as the whole of it: an item it does not name has labels=None.
             _log.warning("labels of space %s are known for %d items only: %s", key, len(found), error)
+            self._search_is_down = isinstance(error, ConfluenceUnavailableError)
         return found
 
     def list_attachments(self, spaces: Sequence[Space]) -> Listing:  # noqa: ARG002  (no filter exists)
@@ -330,20 +340,21 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
         """
         found: dict[tuple[str, str], None] = {}
         types = tuple(NODES)
-        for space in spaces:
+        for space in spaces if not self._search_is_down else ():
             while True:
                 try:
                     for node in self._search_nodes(space, types):
                         found.setdefault(node)
                 except CredentialsError:
                     raise
-                except ContractError as error:
-                    if error.status == 400 and len(types) > 1:
+                except ConfluenceProviderError as error:
+                    if isinstance(error, ContractError) and error.status == 400 and len(types) > 1:
                         types = types[:1]
                         continue
                     _log.warning("folders of space %s were not searched for to the end: %s", space.key, error)
-                except ConfluenceProviderError as error:
-                    _log.warning("folders of space %s were not searched for to the end: %s", space.key, error)
+                    self._search_is_down |= isinstance(error, ConfluenceUnavailableError)
+                break
+            if self._search_is_down:
                 break
         return list(found)
 

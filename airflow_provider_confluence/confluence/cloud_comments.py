@@ -185,8 +185,10 @@ class CloudComments:
             try:
                 versions = self._get(path, {"sort": "modified-date", "limit": 1}, tries=TRIES_FOR_ONE, cancelled=stop)
                 rows = rows_of(versions)
-            except (ConfluenceUnavailableError, ContractError, AccessDeniedError):
-                return fetched  # the text is worth more than who wrote it first
+            except ConfluenceUnavailableError:  # the text is worth more than who wrote it first
+                return replace(fetched, whole=False)
+            except (ContractError, AccessDeniedError):
+                return fetched
             if not rows or rows[0].get("number") != 1:
                 return fetched
             made = replace(fetched.entry, created=instant(rows[0].get("createdAt")), creator=_person(rows[0]))

@@ -295,7 +295,9 @@ class _Extraction:
             space_id=entry.space_id,
             container_id=entry.container_id,
             title=entry.title,
-            context=context_hash(entry, surroundings),
+            context=context_hash(entry, surroundings)
+            if fetched.whole
+            else "",  # made anew by the next look at everything
             revision=self.plan.revision,
             includes=text.includes,
             body=body,

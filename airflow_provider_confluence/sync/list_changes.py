@@ -22,7 +22,7 @@ from airflow_provider_confluence.sync.context import Event, RunContext
 from airflow_provider_confluence.sync.includes import titles_now
 from airflow_provider_confluence.sync.journal import Head, Journal, Plan, PlanItem
 from airflow_provider_confluence.sync.known import Known, doubt_inventory, load_known
-from airflow_provider_confluence.sync.labels import without_labels
+from airflow_provider_confluence.sync.labels import Labels
 from airflow_provider_confluence.sync.newest_first import OVERLAP_MINUTES, DoubtError, list_newest
 from airflow_provider_confluence.sync.rebuild import begun_rebuild, check_rebuild, why_give_up
 from airflow_provider_confluence.sync.recipe import CONVERTER, check_converter, outdated_types, recipe_of, target_of
@@ -163,7 +163,8 @@ class _Listing:
             self._ask_the_sink(known, head)
         self.found_spaces = self._find_spaces(known, head)
         self.spaces = self.found_spaces.within
-        self.scope = Scope(self.client, self.datasource, self.spaces, known.records)
+        self.labels = Labels(self.client, known.records)
+        self.scope = Scope(self.client, self.datasource, self.spaces, self.labels)
         check_roots(self.client, self.datasource, self.spaces)
         judged = self._list(known, head)
         judged.within.update(self.scope.tree_above(judged.within))
@@ -425,7 +426,7 @@ class _Listing:
             except DoubtError as doubt:
                 self.notes.append(f"the listing by last change cannot be trusted ({doubt}), so everything was listed")
             self.mode = "reconcile"  # only there is anything removed
-            self.scope = Scope(self.client, self.datasource, self.spaces, known.records)
+            self.scope = Scope(self.client, self.datasource, self.spaces, self.labels)
         if self.targets:
             targeted = look_up_targets(
                 self.client, self.datasource, self.scope, self.spaces, known.records, sorted(self.targets)
@@ -454,12 +455,10 @@ class _Listing:
 
     def _labelled(self, entries: Mapping[str, Entry]) -> dict[str, Entry]:
         """Return the items with their labels. Without them an item is written all the same, and made anew when they are known."""
-        filled = self.scope.labels.fill(entries)
-        if missing := without_labels(filled):
-            self.unsure = True
-            self.notes.append(
-                f"the labels of {missing} items could not be had, because Confluence's search did not tell them; they are asked for again"
-            )
+        filled = self.labels.fill(entries)
+        note, lacking = self.labels.missing(filled)
+        self.notes += [note] * bool(note)
+        self.unsure |= lacking
         return filled
 
     def _before(self, known: Known, head: Head | None) -> list[Datasource]:

@@ -10,7 +10,6 @@ from airflow_provider_confluence.datasource import Datasource
 from airflow_provider_confluence.documents import CONTAINED_TYPES, TREE_TYPES, Entry, Space
 from airflow_provider_confluence.errors import ConfigurationError, SpaceNotFoundError
 from airflow_provider_confluence.sync.labels import Labels
-from airflow_provider_confluence.sync.manifest import Record
 from airflow_provider_confluence.sync.surroundings import Surroundings
 
 _NOTHING = "Nothing was deleted"
@@ -111,7 +110,7 @@ class Scope:
     ``seen`` holds every item that was judged, in scope or not, and ``surroundings`` what is around them.
 
     :param spaces: the spaces in scope, by id.
-    :param known: what is recorded of items: whose labels are asked for first.
+    :param labels: asks for those that listings do not tell.
     """
 
     def __init__(
@@ -119,10 +118,10 @@ class Scope:
         client: ConfluenceClient,
         datasource: Datasource,
         spaces: Mapping[str, Space],
-        known: Mapping[str, Record],
+        labels: Labels,
     ) -> None:
         self.seen: dict[str, Entry] = {}
-        self.labels = Labels(client, known)
+        self._labels = labels
         self.surroundings = Surroundings(client, self.seen, spaces)
         self._client = client
         self._datasource = datasource
@@ -139,7 +138,7 @@ class Scope:
         self.seen.update(entries)
         by_label = self._datasource.include_labels or self._datasource.exclude_labels
         if by_label:
-            entries = self.labels.fill(entries)
+            entries = self._labels.fill(entries, decide=True)
         if self._datasource.root_pages:
             self.surroundings.look_up_parents()
         contained = []
@@ -173,10 +172,11 @@ class Scope:
     def tree_found(self) -> dict[str, Entry]:
         """Return the folders and their like that a search finds and that belong to the datasource, though no item of it stands below them.
 
-        The search may lag or find nothing; what it misses is no reason to take anything for gone. Cost in requests: ⌈found / 200⌉ a space,
-        1 for each that holds no page, and what is above it and was not seen.
+        None where certain labels are wanted: what has no labels is in only for what stands below it. The search may lag or find nothing;
+        what it misses is no reason to take anything for gone. Cost in requests: ⌈found / 200⌉ a space, 1 for each that holds no page, and
+        what is above it and was not seen.
         """
-        if not set(TREE_TYPES) & set(self._datasource.content_types):
+        if not set(TREE_TYPES) & set(self._datasource.content_types) or self._datasource.include_labels:
             return {}
         nodes = self._client.find_tree_nodes(list(self._spaces.values()))
         new = [node for node in nodes if node[0] not in self.seen]

@@ -371,6 +371,21 @@ def test_a_comment_whose_first_author_cannot_be_had_still_comes_with_its_text(st
     assert wiki.documents()[wiki.ids["footer"]].content == "Put better\n"
 
 
+@pytest.mark.parametrize("status", [500, 503])
+def test_who_wrote_a_comment_is_asked_again_where_confluence_did_not_answer(start, status):
+    wiki = start()
+    if wiki.sandbox.edition == "datacenter":
+        pytest.skip("Data Center names the author with the comment")
+    wiki.run()
+    wiki.model.edit_comment(wiki.ids["footer"], "<p>Put better</p>", author=wiki.model.add_user("other", "Other"))
+    wiki.sandbox.faults.add(Respond(status, route="*/footer-comments/*/versions", times=3))
+    wiki.run()
+    assert wiki.documents()[wiki.ids["footer"]].creator is None
+    wiki.run(mode="reconcile")
+    assert wiki.documents()[wiki.ids["footer"]].creator.name == "Ada Admin"
+    assert wiki.run(mode="reconcile").counts.get("written", 0) == 0
+
+
 # ---------------------------------------------------------------- what it costs
 def test_a_quiet_quick_run_costs_two_more_requests_on_cloud_and_one_on_data_center(quick):
     for number in range(300):

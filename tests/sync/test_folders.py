@@ -98,6 +98,19 @@ def test_a_search_that_fails_costs_nothing_but_what_it_would_have_found(cloud_wi
     assert {folder: "Folder"} == folders(cloud_wiki)
 
 
+def test_where_labels_are_wanted_a_folder_is_in_for_what_stands_below_it_whatever_the_search_says(cloud_wiki):
+    cloud_wiki.definition["include_labels"] = ["howto"]
+    model = cloud_wiki.model
+    model.create_folder("DOCS", "Empty")
+    model.create_page("DOCS", "Salaries of all", "", parent=model.create_folder("DOCS", "Salaries"))
+    model.create_page("DOCS", "How to", "", parent=model.create_folder("DOCS", "Guides"), labels=["howto"])
+    cloud_wiki.run()
+    assert set(folders(cloud_wiki).values()) == {"Guides"}
+    cloud_wiki.sandbox.faults.add(Respond(500, route="*/content/search", times=None))
+    assert cloud_wiki.run(mode="reconcile").counts.get("deleted", 0) == 0
+    assert set(folders(cloud_wiki).values()) == {"Guides"}
+
+
 def test_only_empty_folders_below_the_root_pages_are_taken(cloud_wiki):
     root = cloud_wiki.model.create_page("DOCS", "Root")
     below = cloud_wiki.model.create_folder("DOCS", "Below", parent=root)

@@ -47,7 +47,7 @@ def test_a_run_asks_a_bounded_number_and_indexes_the_other_pages_without_labels_
 
     assert asked_for_labels(wiki) == 40
     assert not first.clean
-    assert any("labels of 24 items" in note for note in first.notes)
+    assert any("labels of 24 items" in note and "24 documents lack them" in note for note in first.notes)
     indexed = wiki.indexed()
     assert indexed.keys() == wiki.expected().keys()
     assert sum(indexed[content_id]["labels"] == [] for content_id in ids) in range(20, 25)
@@ -58,9 +58,11 @@ def test_a_run_asks_a_bounded_number_and_indexes_the_other_pages_without_labels_
     assert asked_for_labels(wiki) == 40
     assert wiki.indexed() == wiki.expected()
 
-    # Once everything is known nothing is written again, whichever items the run could ask for.
-    third = wiki.run()
+    # Once everything is known nothing is written again, whichever items the run could ask for, and the run is clean.
+    third = wiki.run(mode="reconcile")
     assert (third.counts.get("written", 0), third.counts["unchanged"]) == (0, len(ids) + 4)
+    assert third.clean
+    assert any("labels of 24 items" in note and "0 documents lack them" in note for note in third.notes)
     assert recovers(wiki).counts.get("written", 0) == 0
 
 
@@ -93,3 +95,29 @@ def test_where_labels_decide_what_has_unknown_ones_is_left_as_it_is(wiki):
     assert not wiki.run(mode="reconcile").clean
     assert wiki.indexed().keys() == {guide}
     recovers(wiki)
+
+
+def test_a_page_that_gets_an_unwanted_label_leaves_however_many_others_are_out_of_scope(wiki, monkeypatch):
+    monkeypatch.setattr(labels, "MOST_ASKED", 10)
+    wiki.definition["exclude_labels"] = ["secret"]
+    for number in range(40):
+        wiki.model.create_page("DOCS", f"Secret {number}", "", labels=["secret"])
+    wiki.sandbox.faults.clear()
+    assert wiki.run().clean
+    wiki.sandbox.faults.add(Respond(403, route=SEARCH, times=None))
+    guide = wiki.model.find("Guide")
+    wiki.model.relabel(guide, ["secret"])
+    wiki.run(mode="reconcile")
+    assert guide not in wiki.indexed()
+
+
+def test_a_search_that_does_not_answer_is_tried_in_one_space_only(wiki):
+    for number in range(4):
+        wiki.model.create_space(f"S{number}", f"Space {number}")
+        wiki.model.create_page(f"S{number}", "Page", "", labels=["kept"])
+    wiki.definition |= {"space": "*", "enable_folders": True}
+    wiki.sandbox.faults.clear()
+    wiki.sandbox.faults.add(Respond(500, route=SEARCH, times=None))
+    wiki.run()
+    assert sum(request.path.endswith("/content/search") for request in wiki.sandbox.requests) == 3
+    assert wiki.indexed() == wiki.expected()
