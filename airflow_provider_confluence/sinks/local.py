@@ -45,7 +45,10 @@ ON CONFLICT (id) DO UPDATE SET
   space_key = excluded.space_key, url = excluded.url, updated = excluded.updated, labels = excluded.labels, title = excluded.title,
   content = excluded.content, document = excluded.document
 """
-_HELD = "SELECT revision, 0 FROM doc WHERE id = :id UNION ALL SELECT revision, 1 FROM tombstone WHERE id = :id"
+_HELD = """
+SELECT id, revision, 0 FROM doc WHERE id IN (SELECT value FROM json_each(:ids))
+UNION ALL SELECT id, revision, 1 FROM tombstone WHERE id IN (SELECT value FROM json_each(:ids))
+"""
 _BURY = """
 INSERT INTO tombstone (id, revision, datasource_id, content_id) VALUES (:id, :revision, :datasource_id, :content_id)
 ON CONFLICT (id) DO UPDATE SET revision = excluded.revision
@@ -126,11 +129,12 @@ class LocalSink:
         answers = []
         with local_file.sqlite_errors(self.path), _transaction(connection):
             _claim(connection, owner, self.path, adopt=False)
+            held = _held(connection, [row["id"] for row in prepared if not isinstance(row, str)])
             for item, row in zip(items, prepared, strict=True):
                 if isinstance(row, str):
                     answers.append(Answer(item.id, "rejected", row))
                 else:
-                    answers.append(_apply(connection, row, deleted=isinstance(item, Tombstone)))
+                    answers.append(_apply(connection, row, held, deleted=isinstance(item, Tombstone)))
         return answers
 
     def flush(self) -> None:
@@ -260,17 +264,28 @@ def _claim(connection: sqlite3.Connection, owner: Owner, path: Path, *, adopt: b
     )
 
 
-def _apply(connection: sqlite3.Connection, row: dict[str, Any], *, deleted: bool) -> Answer:
-    held = connection.execute(_HELD, row).fetchone()
-    if held is not None and held > (row["revision"], int(deleted)):
-        return Answer(row["id"], "superseded")
+def _held(connection: sqlite3.Connection, ids: Sequence[str]) -> dict[str, tuple[int, bool]]:
+    """Return revision and whether it is deleted of each id that there ever was."""
+    rows = connection.execute(_HELD, {"ids": encoded(ids)})
+    return {id_: (revision, bool(deleted)) for id_, revision, deleted in rows}
+
+
+def _apply(
+    connection: sqlite3.Connection, row: dict[str, Any], held: dict[str, tuple[int, bool]], *, deleted: bool
+) -> Answer:
+    id_, order = row["id"], (row["revision"], deleted)
+    before = held.get(id_)
+    if before is not None and before > order:
+        return Answer(id_, "superseded")
+    held[id_] = order
     if deleted:
         connection.execute("DELETE FROM doc WHERE id = :id", row)
         connection.execute(_BURY, row)
     else:
-        connection.execute("DELETE FROM tombstone WHERE id = :id", row)
+        if before is not None and before[1]:
+            connection.execute("DELETE FROM tombstone WHERE id = :id", row)
         connection.execute(_UPSERT, row)
-    return Answer(row["id"], "written")
+    return Answer(id_, "written")
 
 
 def _comparable(updated: str | None) -> str | None:

@@ -27,6 +27,10 @@ from airflow_provider_confluence.sinks._search_text import search_text
         ("````\n```\ninner\n```\n````", "```\ninner\n```"),
         (r"5 \* 3 \_x\_", "5 * 3 _x_"),
         ("use `code` here", "use code here"),
+        (r"C:\\*old* \\\*x\\**y**", r"C:\old \*x\y"),
+        ("wow ![a](b)![c](d)! ![not](one two) !", "wow ac! ![not](one two) !"),
+        ("  12. twelve\n+ plus\n1.5 metres\n-5 degrees\n٣. three", "twelve\nplus\n1.5 metres\n-5 degrees\nthree"),
+        ("~ about ~~struck~~ ~\n> ~~~\n> **raw**\n> ~~~\n> quoted", "~ about struck ~\n> **raw**\nquoted"),
     ],
 )
 def test_markup_and_addresses_are_left_out(markdown, expected):
