@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_confluence.testing.sandbox import Edition, ManualClock, Model, Sandbox, generate
+from benchmarks.memory import peak_megabytes
 
 if TYPE_CHECKING:
     from airflow_provider_confluence.datasource import Datasource
@@ -112,8 +113,6 @@ def _run_apart(sandbox: Sandbox, given: dict[str, Any], clock: ManualClock) -> M
 
 def _run(given: dict[str, Any]) -> None:
     """Do one run in this process and print what it took."""
-    import resource
-
     from airflow_provider_confluence.confluence.client import ConnectionSettings, connect
     from airflow_provider_confluence.datasource import read_datasource
     from airflow_provider_confluence.sinks.registry import make_sink
@@ -147,8 +146,7 @@ def _run(given: dict[str, Any]) -> None:
     started, cpu = time.perf_counter(), time.process_time()
     result = run_once(run, datasource)
     seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS, KiB elsewhere
-    megabytes = peak / (1024 * 1024 if sys.platform == "darwin" else 1024)
+    megabytes = peak_megabytes()
     changed = result.counts["written"] + result.counts["deleted"] + result.counts["left_for_later"]
     print(
         json.dumps(

@@ -128,9 +128,10 @@ def test_law_5_after_a_clean_reconcile_the_index_equals_what_confluence_shows(wi
 
 
 MEASURED = """
-import resource, sys, tempfile
+import sys, tempfile
 from pathlib import Path
 from airflow_provider_confluence.confluence.client import ConnectionSettings
+from benchmarks.memory import peak_megabytes
 from tests.sync.conftest import Wiki
 
 endpoint, username, token, pages = sys.argv[1:]
@@ -140,7 +141,7 @@ with tempfile.TemporaryDirectory() as folder:
     wiki = Wiki(Server, Path(folder), {"space": ["GEN1"], "enable_blogposts": True})
     result = wiki.run()
     assert result.counts["written"] >= int(pages), result
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+    print(int(peak_megabytes() * 1024 * 1024))
 """
 
 

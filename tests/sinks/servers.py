@@ -15,6 +15,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -82,9 +83,9 @@ def connection_to(kind: str, port: int, conn_id: str, **extra: Any) -> SinkConne
     )
 
 
-@pytest.fixture(scope="session")
-def opensearch() -> Iterator[SearchServer]:
-    """osmem: OpenSearch's interface, in memory."""
+@contextmanager
+def opensearch_server() -> Iterator[SearchServer]:
+    """Start osmem, which has OpenSearch's interface, in memory, and stop it in the end."""
     from osmem_server import OsmemServer
 
     server = OsmemServer.start(japanese=False)
@@ -128,12 +129,26 @@ class Noida(SearchServer):
         self._process.wait()
 
 
-@pytest.fixture(scope="session")
-def elasticsearch() -> Iterator[Noida]:
-    """noida-db: Elasticsearch's interface."""
+@contextmanager
+def elasticsearch_server() -> Iterator[Noida]:
+    """Start noida-db, which has Elasticsearch's interface, and stop it in the end."""
     with tempfile.TemporaryDirectory() as folder:
         server = Noida(Path(folder))
         try:
             yield server
         finally:
             server.kill()
+
+
+@pytest.fixture(scope="session")
+def opensearch() -> Iterator[SearchServer]:
+    """osmem, for a whole run."""
+    with opensearch_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def elasticsearch() -> Iterator[Noida]:
+    """noida-db, for a whole run."""
+    with elasticsearch_server() as server:
+        yield server
