@@ -216,11 +216,11 @@ class SearchEngine:
             from opensearchpy import OpenSearch
             from opensearchpy.helpers import bulk
 
-            return OpenSearch(self._url), bulk
+            return OpenSearch(self._url, timeout=300), bulk
         from elasticsearch import Elasticsearch
         from elasticsearch.helpers import bulk as elasticsearch_bulk
 
-        return Elasticsearch(self._url), elasticsearch_bulk
+        return Elasticsearch(self._url, request_timeout=300), elasticsearch_bulk
 
 
 # ------------------------------------------------------------------------------------------ starting them
