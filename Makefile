@@ -12,7 +12,7 @@ PYTEST_ARGS ?=
 SOURCES := airflow_provider_confluence tests dags benchmarks
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test soak conformance bench-content bench-quiet bench-sinks check format lint types lock clean
+.PHONY: help install demo test soak conformance bench-content bench-quiet bench-sinks reference check format lint types lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,9 @@ bench-quiet: install ## measure runs in which nothing changed, over PAGES=100000
 SINKS ?=
 bench-sinks: install ## how fast the index step fills each sink, beside its client library alone, and its memory (SINKS="local postgres")
 	@$(BIN)/python -m benchmarks.sinks $(SINKS)
+
+reference: install ## write the settings' JSON Schema and the configuration page from the code
+	@$(BIN)/python -m airflow_provider_confluence.configuration
 
 check: format lint types test ## format, lint, types, tests: the one command before a commit
 

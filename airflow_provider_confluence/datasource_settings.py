@@ -163,7 +163,10 @@ def _settings() -> dict[str, tuple[Setting, ...]]:
             Setting("enable_attachments", Flag(), "Index attached files."),
             Setting("enable_comments", Flag(), "Index comments."),
             Setting(
-                "enable_folders", Flag(), "Index folders, whiteboards, databases and embeds, by their titles (Cloud)."
+                "enable_folders",
+                Flag(),
+                "Index folders, whiteboards, databases and embeds, as titled documents without content (Cloud).",
+                see="how-it-works.md#folders",
             ),
             Setting(
                 "include_labels",
@@ -178,9 +181,11 @@ def _settings() -> dict[str, tuple[Setting, ...]]:
             Setting(
                 "root_pages",
                 Texts(r"[0-9]+", 'ids of pages as texts, such as "98304": the number in a page\'s address'),
-                "Ids of pages, as texts: of pages, only these and what is below them.",
+                "Ids of pages, as texts: of pages, only these and what is below them. `enable_blogposts` alone decides about blog posts.",
             ),
-            Setting("archived", Flag(), "Index archived pages and their attachments as well."),
+            Setting(
+                "archived", Flag(), "Index archived pages and their attachments as well, with `status` `archived`."
+            ),
         ),
         SCHEDULE: (
             Setting("enabled", Flag(), "`false` keeps the DAG without a schedule."),
@@ -209,7 +214,12 @@ def _settings() -> dict[str, tuple[Setting, ...]]:
             ),
         ),
         FILES: (
-            Setting("attachment_types", Texts(choices=ATTACHMENT_TYPES), "Of which kinds of files the text is read."),
+            Setting(
+                "attachment_types",
+                Texts(choices=ATTACHMENT_TYPES),
+                "Of which kinds of files the text is read.",
+                see="attachments.md#settings",
+            ),
             Setting("attachment_max_bytes", whole, "Up to which size a file is read."),
             Setting("attachment_timeout", Duration(), "For how long at most one is read."),
             Setting(
@@ -224,12 +234,19 @@ def _settings() -> dict[str, tuple[Setting, ...]]:
                 # Fewer leave too little room beside a breadcrumb; no embedding model we know reads more.
                 Whole(64, 100_000, also=0, what="a whole number of tokens", also_means="no chunks"),
                 "Tokens that a part of a document's text may have at most, where documents are to have chunks; 0 for none.",
+                see="content.md#chunks",
             ),
-            Setting("macros", Macros(), "What macros of your own are read as, by names of the converter's table."),
+            Setting(
+                "macros",
+                Macros(),
+                'What macros of your own are read as, by names of the converter\'s table: `{"acme-callout": "note"}`.',
+                see="content.md#what-becomes-of-each-macro",
+            ),
             Setting(
                 "rendered_macros",
                 Texts(_MACRO_NAME, 'names of macros as storage format has them, such as "jira" (ac:name=…)'),
-                "Names of macros that Confluence itself shows; read first who may see that.",
+                'Names of macros that Confluence itself shows, such as `["jira"]`; read first who may see that.',
+                see="content.md#macros-that-only-confluence-can-show",
             ),
             Setting(
                 "rendered_macros_max_age", Duration(), "How old what Confluence showed may be before it is asked again."

@@ -87,6 +87,7 @@ class Setting:
 
     :param description: for the schema and the reference: what it means, on one line, in Markdown without links.
     :param default: what holds where it is not given; it is shown, and not filled in. ``None``: there is none.
+    :param see: the page of the documentation that says more, with its heading.
     """
 
     name: str
@@ -94,6 +95,7 @@ class Setting:
     description: str
     default: Any = None
     required: bool = False
+    see: str = ""
 
 
 # ------------------------------------------------------------------------------------------ plain values

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -73,6 +74,8 @@ def test_the_wheel_says_what_it_is(unpacked):
     (entry_points,) = unpacked.glob("*.dist-info/entry_points.txt")
     assert "airflow-confluence = airflow_provider_confluence.cli:main" in entry_points.read_text()
     assert (unpacked / "airflow_provider_confluence" / "py.typed").exists()
+    schema = json.loads((unpacked / "airflow_provider_confluence" / "datasources.schema.json").read_text())
+    assert "space" in schema["definitions"]["datasource"]["properties"]
 
 
 def test_the_pinned_requirements_name_no_index_and_pin_everything_by_hash():
