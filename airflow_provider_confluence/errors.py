@@ -85,10 +85,14 @@ class SinkUnavailableError(RetryLaterError):
 
 # ------------------------------------------------------------------------------------------ stop at once
 class FailNowError(ConfluenceProviderError):
-    """Trying again would do no good and may do harm (a captcha, a locked account, a wrong target)."""
+    """Trying again would do no good and may do harm (a captcha, a locked account, a wrong target).
 
-    def __init__(self, message: str, *, status: int | None = None) -> None:
+    :param reason: which of the known causes it is, as one word, where it is one of them: what people are told of it hangs on that.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, reason: str | None = None) -> None:
         self.status = status
+        self.reason = reason
         super().__init__(message)
 
 

@@ -41,7 +41,7 @@ def get_provider_info() -> dict[str, Any]:
                     "relabeling": {
                         "host": "Base URL",
                         "login": "Account e-mail or user name",
-                        "password": "API token or personal access token",
+                        "password": "API token, personal access token, password or OAuth client secret",
                     },
                     "placeholders": {
                         "host": "https://site.atlassian.net/wiki or https://wiki.example.com",
@@ -107,15 +107,26 @@ def _connection_fields() -> dict[str, Any]:
         ),
         "cloud_id": _field(
             "Cloud id",
-            "For a scoped API token, which works only through Atlassian's gateway; it is at https://<site>.atlassian.net/_edge/tenant_info.",
+            "Sends everything through Atlassian's gateway, where scoped tokens are taken. Found by itself where the site tells it, "
+            "at https://<site>.atlassian.net/_edge/tenant_info.",
+        ),
+        "oauth_client_id": _field(
+            "OAuth client id", "Of a service account's OAuth 2.0 credential (Cloud); the client secret is the password."
+        ),
+        "anonymous": _field(
+            "Anonymous", "Read as a visitor, without a credential.", type=["boolean", "null"], default=False
         ),
         **_transport_fields(),
+        "client_cert": _field("Client certificate", "Path on the workers to a certificate that the server asks for."),
+        "client_key": _field("Client key", "Path on the workers to its key, where that is a file of its own."),
         "max_in_flight": _field(
             "Requests in flight", "At a time, at most (Cloud 8, Data Center 4).", type=["integer", "null"], minimum=1
         ),
         "requests_per_second": _field(
             "Requests per second", "At most (Cloud 20, Data Center as it says).", type=["number", "null"], minimum=0.01
         ),
+        "gateway_url": _field("Gateway URL", "Of another gateway than https://api.atlassian.com."),
+        "oauth_token_url": _field("OAuth token URL", "Of another one than https://auth.atlassian.com/oauth/token."),
         "allowed_datasources": _field(
             "Allowed datasources", "Patterns of datasource ids that may use this connection, with commas between."
         ),

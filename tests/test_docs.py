@@ -83,3 +83,16 @@ def test_nothing_of_the_project_names_a_place_outside_it():
         data = (CHECKOUT / name).read_bytes()
         assert str(CHECKOUT).encode() + b"/" not in data, name
         assert home == "/" or f"{home}/".encode() not in data, name
+
+
+def test_the_scopes_of_the_page_are_those_of_the_table_in_the_code():
+    from airflow_provider_confluence.confluence.scopes import NEEDS
+
+    page = (CHECKOUT / "docs" / "access.md").read_text().split("## Scopes\n")[1].split("\n## ")[0]
+    listed = {}
+    for row in re.findall(r"^\| `?(\w+)`? \| (`.*) \|$", page, re.MULTILINE):
+        listed[row[0]] = re.findall(r"`([^`]+)`", row[1])
+    expected = {}
+    for need in NEEDS:
+        expected.setdefault(need.setting, []).extend(need.scopes)
+    assert listed == expected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -54,23 +55,26 @@ def authorization(username: str | None, token: str | None) -> str | None:
 
 def fingerprint(settings: ConnectionSettings) -> str:
     """Return a digest that tells credentials apart and reveals none, for the table of gates."""
-    return hashlib.sha256(f"{settings.username}\0{settings.token}".encode()).hexdigest()
+    parts = (settings.username, settings.token, settings.oauth_client_id, settings.client_cert)
+    return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()
 
 
 class OriginAuth:
     """A requests auth object that adds the header to requests for one origin, and to no others.
 
     As ``session.auth`` it also keeps requests from looking into ``.netrc``.
+
+    :param value: the header's value; a function is asked for it with each request, for tokens that change.
     """
 
-    def __init__(self, origin: Origin, value: str | None) -> None:
+    def __init__(self, origin: Origin, value: str | Callable[[], str] | None) -> None:
         self._origin = origin
         self._value = value
 
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Return the request, with the header where it belongs and without where it does not."""
         if self._value is not None and origin_of(request.url or "") == self._origin:
-            request.headers["Authorization"] = self._value
+            request.headers["Authorization"] = self._value() if callable(self._value) else self._value
         else:
             request.headers.pop("Authorization", None)
         return request

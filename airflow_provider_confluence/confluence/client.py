@@ -30,7 +30,12 @@ class ConnectionSettings:
     """How to reach a Confluence: the fields of the Airflow connection, or of the command line.
 
     ``endpoint`` is the specification's: ``https://site.atlassian.net/wiki`` or ``https://site.atlassian.net`` on Cloud, the base URL with
-    its context path on Data Center. Without ``username`` the token is a personal access token. ``ca_bundle`` is a path; ``proxy`` a URL.
+    its context path on Data Center. Without ``username`` the token is a personal access token, with ``oauth_client_id`` that client's
+    secret. Without a token nothing is asked, unless ``anonymous`` says that visitors are meant. ``ca_bundle``, ``client_cert`` and
+    ``client_key`` are paths; ``proxy``, ``gateway_url`` and ``oauth_token_url`` are URLs.
+
+    ``cloud_id`` sends the requests through Atlassian's gateway, where scoped tokens and OAuth are taken, and nowhere else; without it the
+    gateway is found when the site refuses the token. The endpoint stays what names the site.
     """
 
     endpoint: str
@@ -43,6 +48,13 @@ class ConnectionSettings:
     timeout_seconds: float = 60.0
     max_in_flight: int | None = None
     requests_per_second: float | None = None
+    anonymous: bool = False
+    client_cert: str | None = None
+    client_key: str | None = None
+    cloud_id: str | None = None
+    oauth_client_id: str | None = None
+    gateway_url: str | None = None
+    oauth_token_url: str | None = None
 
     def __repr__(self) -> str:  # the token never reaches a log or a traceback
         return f"ConnectionSettings(endpoint={self.endpoint!r}, username={self.username!r}, token=…)"
@@ -239,6 +251,7 @@ def connect(
     *,
     gate: Gate | None = None,
     observer: Observer | None = None,
+    on_secret: Callable[[str], object] | None = None,
     patience_seconds: float = 120.0,
     clock: Callable[[], float] = time.monotonic,
 ) -> ConfluenceClient:
@@ -250,9 +263,12 @@ def connect(
         these settings (Cloud 8 in flight and 20 a second, Data Center 4 in flight, where they say nothing).
     :param observer: called with the frozen events of :mod:`~airflow_provider_confluence.confluence.events`, from any thread; what it
         raises is ignored.
+    :param on_secret: is told each access token that is got on the way (OAuth) before it is used, so that it can be masked in logs.
     :param patience_seconds: how long a request waits for a pause that Confluence asks for, in all, before it raises ``RateLimitedError``.
     :raises ConfigurationError: when a setting is wrong, naming the setting and its value (never the credential).
     """
     from airflow_provider_confluence.confluence.connecting import open_client
 
-    return open_client(settings, gate=gate, observer=observer, patience_seconds=patience_seconds, clock=clock)
+    return open_client(
+        settings, gate=gate, observer=observer, on_secret=on_secret, patience_seconds=patience_seconds, clock=clock
+    )

@@ -24,6 +24,7 @@ def open_client(
     *,
     gate: Gate | None = None,
     observer: Observer | None = None,
+    on_secret: Callable[[str], object] | None = None,
     patience_seconds: float = 120.0,
     clock: Callable[[], float] = time.monotonic,
 ) -> ConfluenceClient:
@@ -39,7 +40,16 @@ def open_client(
             requests_per_second=settings.requests_per_second or DEFAULT_PER_SECOND[edition],
             patience_seconds=patience_seconds,
         )
-        return Transport(settings, site, own, cloud=edition == "cloud", observer=observer, clock=clock)
+        return Transport(
+            settings,
+            site,
+            own,
+            cloud=edition == "cloud",
+            at_gateway=endpoint.gateway,
+            observer=observer,
+            on_secret=on_secret,
+            clock=clock,
+        )
 
     site, edition = endpoint.site, endpoint.edition
     if edition is None:
@@ -58,8 +68,15 @@ def _check(settings: ConnectionSettings, endpoint: Endpoint) -> None:
         raise ConfigurationError(f"max_in_flight is {settings.max_in_flight}: it must be 1 or more")
     if settings.requests_per_second is not None and not settings.requests_per_second > 0:
         raise ConfigurationError(f"requests_per_second is {settings.requests_per_second}: it must be more than 0")
-    if settings.ca_bundle and not Path(settings.ca_bundle).exists():
-        raise ConfigurationError(f"ca_bundle {settings.ca_bundle!r} does not exist on this machine")
+    for name, path in (
+        ("ca_bundle", settings.ca_bundle),
+        ("client_cert", settings.client_cert),
+        ("client_key", settings.client_key),
+    ):
+        if path and not Path(path).exists():
+            raise ConfigurationError(f"{name} {path!r} does not exist on this machine")
+    if settings.client_key and not settings.client_cert:
+        raise ConfigurationError("client_key is set and client_cert is not: the key proves the certificate")
     if settings.proxy:
         try:
             proxy = urlsplit(settings.proxy)
@@ -69,8 +86,34 @@ def _check(settings: ConnectionSettings, endpoint: Endpoint) -> None:
         if not usable:
             # not shown: it may hold a password
             raise ConfigurationError("proxy is not an http or https URL such as http://proxy.example.com:3128")
-    on_site = endpoint.edition == "cloud" and not endpoint.gateway and ".atlassian.net" in endpoint.site
-    if on_site and settings.token and not settings.username:
+    _check_credential(settings, endpoint)
+
+
+def _check_credential(settings: ConnectionSettings, endpoint: Endpoint) -> None:
+    """Refuse a credential that is none, or that contradicts itself."""
+    given = [name for name, value in (("user name", settings.username), ("token", settings.token)) if value]
+    if settings.anonymous:
+        if given or settings.oauth_client_id:
+            raise ConfigurationError(
+                f"the connection says anonymous and has a {' and a '.join(given) or 'client id'}: leave out one or the other"
+            )
+        return
+    if not given:
+        raise ConfigurationError(
+            "the connection has no token: put one into its password field, or set the extra anonymous to true where "
+            "visitors without a credential are meant"
+        )
+    if settings.oauth_client_id:
+        if endpoint.edition != "cloud":
+            raise ConfigurationError(
+                f"oauth_client_id is for Cloud, and {endpoint.site} is not known as such; set deployment to cloud"
+            )
+        if settings.username or not settings.token:
+            raise ConfigurationError(
+                "with oauth_client_id the user name stays empty, and the client's secret goes into the password field"
+            )
+    gateway = endpoint.gateway or settings.cloud_id or settings.oauth_client_id
+    if endpoint.edition == "cloud" and not gateway and ".atlassian.net" in endpoint.site and not settings.username:
         raise ConfigurationError(
             f"{endpoint.site} is a Cloud site, where the API token needs its owner's e-mail address: put that into the user name"
         )

@@ -82,14 +82,15 @@ class Downloads:
         where = f"GET {urlsplit(self._transport.site).path}{path.partition('?')[0]}"
 
         def attempt(patience: Patience) -> int | Setback:
-            return self._walk(self._transport.site + path, where, target, max_bytes, expected_bytes, patience)
+            return self._walk(path, where, target, max_bytes, expected_bytes, patience)
 
         return self._transport.persist(where, attempt, heavy_tries=HEAVY_TRIES, most_tries=tries, cancelled=cancelled)
 
     def _walk(
-        self, url: str, where: str, target: Path, max_bytes: int, expected_bytes: int | None, patience: Patience
+        self, path: str, where: str, target: Path, max_bytes: int, expected_bytes: int | None, patience: Patience
     ) -> int | Setback:
-        site = self._transport.site
+        site = self._transport.base(patience)
+        url = site + path
         for _ in range(MOST_REDIRECTS + 1):
             is_home = origin_of(url) == origin_of(site)
             sink = _Sink(target, max_bytes, patience, seconds_at_least=self._transport.slowest_answer_seconds)
@@ -112,13 +113,17 @@ class Downloads:
             if 300 <= status < 400:
                 url = self._next(url, where, status, headers.get("Location", ""))
                 continue
+            if status == 401 and url == site + path and self._transport.another_way(site, patience, headers):
+                site = self._transport.base(patience)
+                url = site + path
+                continue
             if status != 200:
                 if not is_home:
                     raise ContractError(
                         f"{where} was sent on to {urlsplit(url).hostname}, which refused it (HTTP {status}); is it reachable from here?",
                         status=status,
                     )
-                raise error_for_status(where, status, headers, payload, cloud=self._cloud)
+                raise error_for_status(where, status, headers, payload, cloud=self._cloud, site=self._transport.site)
             if sink.is_too_large:
                 raise FileTooLargeError(f"{where} is larger than {max_bytes} bytes", status=status)
             if expected_bytes and sink.size != expected_bytes:
@@ -128,7 +133,7 @@ class Downloads:
 
     def _next(self, url: str, where: str, status: int, location: str) -> str:
         """Return where a redirect leads. :raises ContractError: where it must not be followed."""
-        site = self._transport.site
+        site = self._transport.route.base
         if not location or leads_to_login(location):
             raise redirected(where, site, status, location)
         try:
@@ -164,7 +169,7 @@ class Downloads:
 
     def _session(self, url: str) -> requests.Session | None:
         """Return the session for an address: the site's own, or one that has no credential."""
-        site = self._transport.site
+        site = self._transport.route.base
         if origin_of(url) == origin_of(site):
             return None
         is_own_host = urlsplit(url).hostname == urlsplit(site).hostname

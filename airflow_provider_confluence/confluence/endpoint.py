@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from airflow_provider_confluence.errors import ConfigurationError
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from airflow_provider_confluence.confluence.client import ConnectionSettings, Edition
 
 GATEWAY_HOST = "api.atlassian.com"
+GATEWAY = f"https://{GATEWAY_HOST}"
 _GATEWAY_PATH = re.compile(r"/ex/confluence/[^/]+(/wiki)?")
 _EXAMPLES = "https://site.atlassian.net/wiki on Cloud, https://wiki.example.com or https://example.com/confluence on Data Center"
 
@@ -32,6 +33,8 @@ def read_endpoint(settings: ConnectionSettings) -> Endpoint:
     :raises ConfigurationError: naming the value, when it is no plain http(s) URL, or does not fit the deployment.
     """
     given = settings.endpoint.strip()
+    if not given and settings.cloud_id:
+        given = f"{settings.gateway_url or GATEWAY}/ex/confluence/{quote(settings.cloud_id, safe='')}/wiki"
     if settings.deployment not in ("auto", "cloud", "datacenter"):
         raise ConfigurationError(f"deployment is {settings.deployment!r}: it must be auto, cloud or datacenter")
     try:
@@ -57,6 +60,8 @@ def read_endpoint(settings: ConnectionSettings) -> Endpoint:
 
     gateway = host == GATEWAY_HOST or _GATEWAY_PATH.fullmatch(path) is not None
     if settings.deployment == "datacenter":
+        if settings.cloud_id:
+            raise ConfigurationError("cloud_id is set, and deployment is datacenter: it is one or the other")
         return Endpoint(origin + path, "datacenter")
     if gateway:
         if _GATEWAY_PATH.fullmatch(path) is None:
@@ -71,7 +76,7 @@ def read_endpoint(settings: ConnectionSettings) -> Endpoint:
                 f"endpoint {_shown(given)!r}: expected https://{host}/wiki, without anything behind it"
             )
         return Endpoint(f"{origin}/wiki", "cloud")
-    if settings.deployment == "cloud":
+    if settings.deployment == "cloud" or settings.cloud_id:
         return Endpoint(origin + path.removesuffix("/wiki") + "/wiki", "cloud")
     if path.endswith("/wiki"):
         return Endpoint(origin + path, "cloud")

@@ -27,6 +27,7 @@ def read_identity(transport: Transport, path: str = "/rest/api/user/current") ->
         raise CredentialsError(
             f"GET {path}: Confluence took us for an anonymous visitor, so the token is not valid (expired, withdrawn, or of another site)",
             status=200,
+            reason="anonymous",
         )
     name = (
         row.get("displayName")

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -21,13 +22,18 @@ from airflow_provider_confluence.confluence.auth import OriginAuth, authorizatio
 from airflow_provider_confluence.confluence.connections import InUse, adapter
 from airflow_provider_confluence.confluence.events import Observer, RequestDone, Throttled
 from airflow_provider_confluence.confluence.gate import MAX_TRIES, Gate, Patience
+from airflow_provider_confluence.confluence.oauth import ClientCredentials, NoTokenError
 from airflow_provider_confluence.confluence.refusals import (
     AbsentError,
+    Setback,
     TooHeavyError,
     error_for_status,
+    lacks_scope,
+    no_answer,
     not_json,
     redirected,
 )
+from airflow_provider_confluence.confluence.route import Route
 from airflow_provider_confluence.errors import (
     ConfigurationError,
     ConfluenceUnavailableError,
@@ -69,8 +75,10 @@ class Answer:
 class Transport:
     """Sends requests to one site. Safe for many threads. The session is made with the first request, not before.
 
-    :param site: the base URL that every path is put behind.
+    :param site: the base URL as the endpoint has it: it names the site, whichever way the requests go.
     :param gate: paces and pauses; shared with whoever uses the same credential.
+    :param at_gateway: whether the endpoint is an address at Atlassian's gateway already.
+    :param on_secret: is told each token that is got on the way, so that it can be masked in logs.
     """
 
     def __init__(
@@ -80,14 +88,23 @@ class Transport:
         gate: Gate,
         *,
         cloud: bool,
+        at_gateway: bool = False,
         observer: Observer | None = None,
+        on_secret: Callable[[str], object] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.site = site
         self.gate = gate
+        self.route = Route(settings, site, cloud=cloud, at_gateway=at_gateway)
         self._settings = settings
         self._cloud = cloud
-        self._authorization = authorization(settings.username, settings.token)
+        self._oauth: ClientCredentials | None = None
+        self._authorization: str | Callable[[], str] | None
+        if settings.oauth_client_id:
+            self._oauth = oauth = ClientCredentials(settings, self._bare_session, on_secret=on_secret, clock=clock)
+            self._authorization = lambda: f"Bearer {oauth.token()}"
+        else:
+            self._authorization = authorization(settings.username, settings.token)
         self._observer = observer
         self._clock = clock
         self._lock = threading.Lock()
@@ -127,6 +144,44 @@ class Transport:
     def cut(self, cancelled: threading.Event) -> None:
         """Break off the requests of a caller who has stopped; to be repeated until its threads have ended."""
         self._in_use.cut(cancelled)
+
+    # ------------------------------------------------------------------------------------------ the way
+    def base(self, patience: Patience) -> str:
+        """Return what every path is put behind: the site, or its address at the gateway."""
+        self.route.ready(lambda url, proven: self._ask_aside(url, proven, patience))
+        return self.route.base
+
+    def another_way(self, base: str, patience: Patience, headers: Mapping[str, str]) -> bool:
+        """Say whether a request to this base that was refused (401) may go well another way; then it has been taken."""
+        if lacks_scope(401, headers):
+            return False
+        if self._oauth is not None:
+            try:
+                self._oauth.token(refused=self._oauth.token())
+            except NoTokenError:
+                return False
+            return True
+        turned = self.route.turn(base, lambda url, proven: self._ask_aside(url, proven, patience))
+        if turned:
+            self.close()  # the next session proves itself there
+        return turned
+
+    def _ask_aside(self, url: str, proven: bool, patience: Patience) -> tuple[int, Mapping[str, str], bytes] | None:
+        """Ask an address once, with the credential or without one; a credential goes to that address alone."""
+        where = f"GET {urlsplit(url).path}"
+        session = self.new_session(OriginAuth(origin_of(url), self._authorization if proven else None))
+        with session:
+            session.headers["Accept"] = "application/json"
+            got = self.exchange(
+                "GET", url, where, patience, "GET aside", partial(self._read_aside, patience), session=session
+            )
+        return None if isinstance(got, Setback) else got
+
+    def _read_aside(self, patience: Patience, response: requests.Response) -> bytes:
+        return self._read(response, patience, 64 * 1024) or b""
+
+    def _bare_session(self) -> requests.Session:
+        return self.new_session(OriginAuth(("", "", 0), None))
 
     # ------------------------------------------------------------------------------------------ requests
     def get(
@@ -175,13 +230,11 @@ class Transport:
         max_bytes: int,
     ) -> Answer:
         where = f"{method} {urlsplit(self.site).path}{path}"
-        url = self.site + path
-        if params:
-            url += "?" + urlencode(params, doseq=True, safe=",", quote_via=quote)
+        asked = path + ("?" + urlencode(params, doseq=True, safe=",", quote_via=quote) if params else "")
         kind = f"{method} " + "/".join("#" if any(map(str.isdigit, p)) and p != "v2" else p for p in path.split("/"))
         return self.persist(
             where,
-            lambda patience: self._attempt(method, url, where, body, patience, kind, max_bytes),
+            lambda patience: self._attempt(method, asked, where, body, patience, kind, max_bytes),
             heavy_tries=heavy_tries,
             most_tries=tries,
             cancelled=cancelled,
@@ -211,15 +264,19 @@ class Transport:
                 self.throttled_seconds += patience.held_seconds
 
     def _attempt(
-        self, method: str, url: str, where: str, body: bytes | None, patience: Patience, kind: str, max_bytes: int
+        self, method: str, path: str, where: str, body: bytes | None, patience: Patience, kind: str, max_bytes: int
     ) -> Answer | Setback:
-        """Send once. Return the answer or what may be retried; raise what may not."""
-        got = self.exchange(
-            method, url, where, patience, kind, lambda response: self._read(response, patience, max_bytes), body=body
-        )
-        if isinstance(got, Setback):
-            return got
-        status, headers, payload = got
+        """Send once, or another time where that leads another way. Return the answer or what may be retried; raise what may not."""
+        for last in (False, True):
+            base = self.base(patience)
+            got = self.exchange(
+                method, base + path, where, patience, kind, lambda r: self._read(r, patience, max_bytes), body=body
+            )
+            if isinstance(got, Setback):
+                return got
+            status, headers, payload = got
+            if last or status != 401 or not self.another_way(base, patience, headers):
+                break
         if payload is None:
             return Setback(413, "the answer is too large", error=None)
         setback = self.setback_of(status, headers)
@@ -228,7 +285,7 @@ class Transport:
         if 300 <= status < 400:
             raise redirected(where, self.site, status, headers.get("Location", ""))
         if status != 200:
-            raise error_for_status(where, status, headers, payload, cloud=self._cloud)
+            raise error_for_status(where, status, headers, payload, cloud=self._cloud, site=self.site)
         media_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if not (media_type == "application/json" or media_type.endswith("+json")):
             raise not_json(where, media_type, payload)
@@ -281,10 +338,12 @@ class Transport:
                 ) as response:
                     status = response.status_code
                     received = receive(response)
+            except NoTokenError as error:
+                return Setback(503, str(error), error=error)
             except requests.exceptions.InvalidURL as error:
                 raise ConfigurationError(f"{where}: this is not an address that can be asked") from error
             except requests.exceptions.RequestException as error:
-                setback = self._no_answer(error, where, status)
+                setback = no_answer(error, where, self.site, status)
                 self._tell(RequestDone(method, where.split(" ", 1)[1], status, self._clock() - started))
                 return setback
             finally:
@@ -318,24 +377,6 @@ class Transport:
             if self._clock() > deadline:
                 raise requests.exceptions.ReadTimeout("the answer came too slowly")
         return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-    def _no_answer(self, error: requests.exceptions.RequestException, where: str, status: int | None) -> Setback:
-        """Tell apart what a failed request was: worth another try, or a setting that is wrong."""
-        import requests
-
-        if isinstance(error, requests.exceptions.SSLError) and "CERTIFICATE_VERIFY_FAILED" in str(error):
-            raise ConfigurationError(
-                f"{where}: the certificate of {urlsplit(self.site).hostname} is not trusted; set ca_bundle to the authority that signed it"
-            ) from error
-        if isinstance(error, requests.exceptions.Timeout) or "Read timed out" in str(error):
-            # urllib3 reports a time-out in the middle of a body as a broken connection
-            connecting = isinstance(error, requests.exceptions.ConnectTimeout)
-            return Setback(None if connecting else 504, "no answer in time", error=error, timed_out=True)
-        if isinstance(error, requests.exceptions.ProxyError):
-            return Setback(None, "the proxy did not connect", error=error)
-        if status == 200 and isinstance(error, requests.exceptions.ContentDecodingError):
-            raise ContractError(f"{where} answered with a body that cannot be decoded", status=status) from error
-        return Setback(None, "the connection failed", error=error)
 
     def _wait_before_retry(
         self, setback: Setback, tries: int, limits: tuple[int, int], where: str, patience: Patience
@@ -388,11 +429,11 @@ class Transport:
         settings = self._settings
         if not settings.verify_ssl:
             _log.warning("TLS verification is off for %s: anybody on the way can read the credential", self.site)
-        session = self.new_session(OriginAuth(origin_of(self.site), self._authorization))
+        session = self.new_session(OriginAuth(origin_of(self.route.base), self._authorization))
         session.headers["Accept"] = "application/json"
         session.headers["X-Atlassian-Token"] = "no-check"
         rest_api = AtlassianRestAPI(
-            self.site,
+            self.route.base,
             timeout=int(settings.timeout_seconds) or 1,
             session=session,
             cloud=self._cloud,
@@ -418,6 +459,8 @@ class Transport:
         if settings.proxy:
             session.proxies = {"http": settings.proxy, "https": settings.proxy}
         session.verify = (settings.ca_bundle or True) if settings.verify_ssl else False
+        if settings.client_cert:
+            session.cert = (settings.client_cert, settings.client_key) if settings.client_key else settings.client_cert
         # Each request proves itself by the credential alone: a cookie could keep a withdrawn one alive.
         session.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
         mounted = adapter(
@@ -438,22 +481,6 @@ class Transport:
             self._observer(event)
         except Exception:  # noqa: BLE001, S110  (observability never fails the task; the observer is not ours)
             pass
-
-
-@dataclass(frozen=True, slots=True)
-class Setback:
-    """A failed try that may be repeated. ``status`` is ``None`` where no answer came."""
-
-    status: int | None
-    what: str
-    retry_after_seconds: float | None = None
-    error: Exception | None = None
-    timed_out: bool = False
-
-    @property
-    def heavy(self) -> bool:
-        """Whether asking for less at a time may help."""
-        return self.status in (413, 500, 504)
 
 
 def quoted_part(value: str) -> str:

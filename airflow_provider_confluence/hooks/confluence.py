@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import quote, quote_plus
 
 from airflow.sdk import BaseHook
@@ -20,18 +20,19 @@ if TYPE_CHECKING:
     from airflow_provider_confluence.confluence.client import ConfluenceClient, ConnectionSettings
     from airflow_provider_confluence.confluence.cloud import CloudClient
     from airflow_provider_confluence.confluence.events import Observer
+    from airflow_provider_confluence.confluence.extras import Extras
     from airflow_provider_confluence.datasource import Datasource
 
-GATEWAY = "https://api.atlassian.com/ex/confluence"
+_ADMISSIONS = ("allowed_datasources", "allowed_spaces")
 
 
 class ConfluenceHook(BaseHook):
     """Lends a client of Confluence, Cloud or Data Center. Nothing is read or asked before it is needed.
 
     The connection's host is the base URL, its login the account's e-mail address (Cloud) or user name (Data Center), its password the API
-    token or password; without a login the password is a personal access token. The extras are read by name: ``deployment``, ``cloud_id``,
-    ``verify_ssl``, ``ca_bundle``, ``proxy``, ``timeout``, ``max_in_flight``, ``requests_per_second``, ``allowed_datasources``,
-    ``allowed_spaces``; any other is reported and never passed on.
+    token or password; without a login the password is a personal access token, with the extra ``oauth_client_id`` the client's secret.
+    The extras are read by name (:data:`~airflow_provider_confluence.confluence.extras.CONNECTION_EXTRAS`, ``allowed_datasources``,
+    ``allowed_spaces``); any other is reported and never passed on.
 
     :param confluence_conn_id: the connection.
     """
@@ -76,11 +77,13 @@ class ConfluenceHook(BaseHook):
         :param shares: among how many processes the connection's limits are divided.
         :param patience_seconds: how long a request waits for a pause that Confluence asks for.
         """
+        from airflow.sdk.log import mask_secret
+
         from airflow_provider_confluence.confluence.client import connect
         from airflow_provider_confluence.confluence.gate import DEFAULT_IN_FLIGHT, DEFAULT_PER_SECOND
 
         settings = self.settings
-        client = connect(settings, observer=observer, patience_seconds=patience_seconds)
+        client = connect(settings, observer=observer, on_secret=mask_secret, patience_seconds=patience_seconds)
         if shares <= 1:
             return client
         # What there is to divide hangs on the edition, which may have taken a request to find.
@@ -92,7 +95,7 @@ class ConfluenceHook(BaseHook):
             requests_per_second=per_second / shares if per_second else None,
         )
         client.close()
-        return connect(divided, observer=observer, patience_seconds=patience_seconds)
+        return connect(divided, observer=observer, on_secret=mask_secret, patience_seconds=patience_seconds)
 
     def check_allowed(self, datasource: Datasource) -> None:
         """Return when the connection may serve a datasource, by its ``allowed_datasources`` and ``allowed_spaces``.
@@ -101,7 +104,7 @@ class ConfluenceHook(BaseHook):
 
         :raises AccessDeniedError: naming what is not allowed.
         """
-        extras = _Extras(self.confluence_conn_id, self.connection.extra_dejson)
+        extras = self._extras()
         datasources, spaces = extras.globs("allowed_datasources"), extras.globs("allowed_spaces")
         if datasources is not None and not _matches(datasource.id, datasources):
             raise AccessDeniedError(
@@ -156,129 +159,42 @@ class ConfluenceHook(BaseHook):
     @property
     def settings(self) -> ConnectionSettings:
         """The connection as the core wants it. :raises ConfigurationError: naming the field that is wrong."""
-        from airflow_provider_confluence.confluence.client import ConnectionSettings
+        from airflow_provider_confluence.confluence.extras import CONNECTION_EXTRAS
 
         connection = self.connection
-        extras = _Extras(self.confluence_conn_id, connection.extra_dejson)
-        unknown = sorted(set(connection.extra_dejson) - _Extras.KNOWN)
+        unknown = sorted(set(connection.extra_dejson) - {*CONNECTION_EXTRAS, *_ADMISSIONS})
         if unknown:
             self.log.warning(
                 "connection %s: extras not known and ignored: %s", self.confluence_conn_id, ", ".join(unknown)
             )
         username, token = (connection.login or "").strip(), (connection.password or "").strip()
         _mask_derived(username, token)
-        cloud_id = extras.text("cloud_id")
-        settings = ConnectionSettings(
-            endpoint=f"{GATEWAY}/{quote(cloud_id, safe='')}/wiki" if cloud_id else self._endpoint(connection),
-            username=username or None,
-            token=token or None,
-            deployment=cast(Any, "cloud" if cloud_id else extras.text("deployment") or "auto"),
-            verify_ssl=extras.flag("verify_ssl", default=True),
-            ca_bundle=extras.text("ca_bundle"),
-            proxy=extras.text("proxy"),
-            max_in_flight=extras.whole_number("max_in_flight"),
-            requests_per_second=extras.number("requests_per_second"),
-        )
-        timeout = extras.number("timeout")
+        settings = self._extras().settings(self._endpoint(connection), username, token)
         if not settings.verify_ssl:
             self.log.warning(
                 "connection %s: the certificate of the server is not verified (verify_ssl is off)",
                 self.confluence_conn_id,
             )
-        return settings if timeout is None else replace(settings, timeout_seconds=timeout)
+        return settings
+
+    def _extras(self) -> Extras:
+        from airflow_provider_confluence.confluence.extras import Extras
+
+        return Extras(f"connection {self.confluence_conn_id}", self.connection.extra_dejson)
 
     def _endpoint(self, connection: Connection) -> str:
         host = (connection.host or "").strip()
-        if not host:
+        if not host and not self._extras().text("cloud_id"):
             raise ConfigurationError(
                 f"connection {self.confluence_conn_id}: the host is empty; put the base URL there, such as "
                 "https://site.atlassian.net/wiki"
             )
-        if "://" in host:
+        if "://" in host or not host:
             return host
         # A connection written as a URI (confluence://login:token@host:port/path) comes in parts.
         port = f":{connection.port}" if connection.port else ""
         path = f"/{connection.schema}" if connection.schema else ""
         return f"https://{host}{port}{path}"
-
-
-class _Extras:
-    """Reads the extras of a connection by name; in a connection written as a URI they are all texts."""
-
-    KNOWN = frozenset(
-        (
-            "deployment",
-            "cloud_id",
-            "verify_ssl",
-            "ca_bundle",
-            "proxy",
-            "timeout",
-            "max_in_flight",
-            "requests_per_second",
-            "allowed_datasources",
-            "allowed_spaces",
-        )
-    )
-
-    def __init__(self, conn_id: str, extras: Mapping[str, Any]) -> None:
-        self._conn_id = conn_id
-        self._extras = extras
-
-    def _given(self, name: str) -> Any:
-        value = self._extras.get(name)
-        return None if value == "" else value
-
-    def _wrong(self, name: str, expected: str) -> ConfigurationError:
-        return ConfigurationError(f"connection {self._conn_id}: extra {name} must be {expected}")
-
-    def text(self, name: str) -> str | None:
-        value = self._given(name)
-        if value is not None and not isinstance(value, str):
-            raise self._wrong(name, "a text")
-        return value.strip() or None if value else None
-
-    def flag(self, name: str, *, default: bool) -> bool:
-        value = self._given(name)
-        if value is None:
-            return default
-        known = {True: True, False: False, "true": True, "false": False, "1": True, "0": False}
-        value = value.strip().lower() if isinstance(value, str) else value
-        if not isinstance(value, (bool, str)) or value not in known:
-            raise self._wrong(name, "true or false")
-        return known[value]
-
-    def number(self, name: str) -> float | None:
-        return self._number(name, float, "a number")
-
-    def whole_number(self, name: str) -> int | None:
-        value = self._number(name, float, "a whole number")
-        if value is not None and value != int(value):
-            raise self._wrong(name, "a whole number")
-        return None if value is None else int(value)
-
-    def _number(self, name: str, convert: Callable[[Any], float], expected: str) -> float | None:
-        value = self._given(name)
-        if value is None:
-            return None
-        try:
-            if isinstance(value, bool):
-                raise ValueError
-            found = convert(value)
-        except (TypeError, ValueError):
-            raise self._wrong(name, expected) from None
-        if not 0 < found < 1e9:
-            raise self._wrong(name, f"{expected} above 0")
-        return found
-
-    def globs(self, name: str) -> tuple[str, ...] | None:
-        value = self._given(name)
-        if value is None:
-            return None
-        if isinstance(value, str):
-            value = value.replace(",", " ").split()
-        if not isinstance(value, list) or not all(isinstance(glob, str) for glob in value):
-            raise self._wrong(name, 'a list of patterns, such as ["DOCS", "TEAM*"]')
-        return tuple(value)
 
 
 def _matches(name: str, globs: Sequence[str]) -> bool:

@@ -105,6 +105,8 @@ def test_extras_are_read_by_name(connection: Any) -> None:
             "timeout": 12,
             "max_in_flight": 3,
             "requests_per_second": 1.5,
+            "client_cert": "/etc/me.pem",
+            "client_key": "/etc/me.key",
         },
     ).settings
     assert (settings.endpoint, settings.username, settings.token) == (
@@ -115,6 +117,7 @@ def test_extras_are_read_by_name(connection: Any) -> None:
     assert (settings.deployment, settings.verify_ssl, settings.ca_bundle) == ("datacenter", True, "/etc/ca.pem")
     assert (settings.proxy, settings.timeout_seconds) == ("http://proxy:3128", 12.0)
     assert (settings.max_in_flight, settings.requests_per_second) == (3, 1.5)
+    assert (settings.client_cert, settings.client_key) == ("/etc/me.pem", "/etc/me.key")
 
 
 def test_a_connection_written_as_a_uri_is_read_too(connection: Any) -> None:
@@ -130,9 +133,38 @@ def test_without_a_login_the_password_is_a_personal_access_token(connection: Any
     assert (settings.username, settings.token, settings.deployment) == (None, TOKEN, "auto")
 
 
-def test_a_cloud_id_leads_through_the_gateway(connection: Any) -> None:
-    settings = connection(host="https://site.atlassian.net", extra={"cloud_id": "1-2-3"}).settings
-    assert (settings.endpoint, settings.deployment) == ("https://api.atlassian.com/ex/confluence/1-2-3/wiki", "cloud")
+def test_a_cloud_id_leads_through_the_gateway(cloud: Sandbox, connection: Any) -> None:
+    cloud.model.readings.scoped_token = True
+    extra = {"cloud_id": cloud.cloud_id, "gateway_url": cloud.origin}
+    hook = connection(**for_sandbox(cloud, extra=extra))
+    try:
+        assert hook.client.identity().display_name == "Index Er"
+        assert hook.client.site == cloud.endpoint
+    finally:
+        hook.close()
+    assert [asked.path for asked in cloud.requests] == [f"/ex/confluence/{cloud.cloud_id}/wiki/rest/api/user/current"]
+
+
+def test_a_cloud_id_is_enough_of_an_address(connection: Any) -> None:
+    client = connection(host="", login="me@example.com", extra={"cloud_id": "1-2-3"}).client
+    assert client.site == "https://api.atlassian.com/ex/confluence/1-2-3/wiki"
+
+
+def test_an_access_token_is_masked_before_it_is_used(cloud: Sandbox, connection: Any) -> None:
+    from airflow.sdk.log import redact
+
+    extra = {
+        "oauth_client_id": cloud.oauth.client_id,
+        "gateway_url": cloud.origin,
+        "oauth_token_url": cloud.oauth_token_url,
+    }
+    hook = connection(host=cloud.endpoint, password=cloud.oauth.client_secret, extra=extra)
+    try:
+        assert hook.client.identity().display_name == "Index Er"
+    finally:
+        hook.close()
+    (token,) = cloud.oauth.issued
+    assert redact(f"before {token} after") == "before *** after"
 
 
 def test_unknown_extras_are_reported_by_name_and_not_by_value(

@@ -34,14 +34,14 @@ def test_airflow_finds_the_connection_type_with_its_form() -> None:
     assert hook is not None
     assert (hook.hook_name, hook.connection_id_attribute_name) == ("Confluence", "confluence_conn_id")
     behaviour = ProvidersManager().field_behaviours["confluence"]
-    assert behaviour["relabeling"]["password"] == "API token or personal access token"
+    assert behaviour["relabeling"]["password"].startswith("API token, personal access token")
 
 
 def test_every_extra_that_the_hook_reads_has_a_field_in_the_form() -> None:
-    from airflow_provider_confluence.hooks.confluence import _Extras
+    from airflow_provider_confluence.confluence.extras import CONNECTION_EXTRAS
 
     confluence, _ = get_provider_info()["connection-types"]
-    assert set(confluence["conn-fields"]) == _Extras.KNOWN
+    assert set(confluence["conn-fields"]) == {*CONNECTION_EXTRAS, "allowed_datasources", "allowed_spaces"}
 
 
 def test_every_module_that_is_named_exists() -> None:

@@ -285,7 +285,7 @@ def test_an_invalid_token_that_is_answered_as_anonymous_is_refused(datacenter: S
 
 def test_without_a_credential_anonymous_is_what_was_meant(datacenter: Sandbox, open_client: Open) -> None:
     datacenter.model.readings.anonymous_access = True
-    assert open_client(datacenter, token=None, username=None).identity().anonymous
+    assert open_client(datacenter, token=None, username=None, anonymous=True).identity().anonymous
 
 
 def test_a_server_too_old_to_know_ids_is_asked_one_by_one(odd_server: Start, gate: Gate) -> None:

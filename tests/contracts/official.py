@@ -28,6 +28,8 @@ UNSPECIFIED = (
     "/download/attachments/",
     # Unauthenticated, and outside both specifications.
     "/_edge/tenant_info",
+    "/oauth/token",
+    "/status",
 )
 """Paths that the specifications do not list, with the reason."""
 

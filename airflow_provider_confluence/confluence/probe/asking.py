@@ -92,7 +92,7 @@ class Asker:
     @property
     def site(self) -> str:
         """The base URL; never to be shown."""
-        return self._transport.site
+        return self._transport.route.base
 
     def get(
         self,
@@ -135,7 +135,7 @@ class Asker:
         import requests
 
         values = {name: value.value if isinstance(value, Hidden) else value for name, value in params.items()}
-        url = self._transport.site + path
+        url = self._transport.base(Patience(self._transport.gate.patience_seconds, "a probe")) + path
         if values:
             url += "?" + urlencode(values, safe=",", quote_via=quote)
         gate = self._transport.gate

@@ -91,6 +91,7 @@ class Report:
 _CHANGE = "it would take a change of the wiki to see it"
 _ELSEWHERE = "the credential would have to be sent to another host"
 
+_CHECKED = "it is no doubt about Confluence, but about this site and credential: the command check tells"
 _NO_POST = "the probe sends no bodies to be converted"
 _NO_LIST = "no list but the search itself would tell what it should find"
 
@@ -135,6 +136,8 @@ CLOUD: tuple[Assumption, ...] = (
     Assumption(
         "scoped_token", "setting", "The token is a classic one.", None, "one token does not tell how another is taken"
     ),
+    Assumption("token_scopes", "setting", "The token has every scope that is needed.", None, _CHECKED),
+    Assumption("oauth_token_seconds", "S", "An access token is good for an hour.", 3600, _CHECKED),
     Assumption("media_host_refuses_authorization", "R", "The media host refuses a credential.", True, _ELSEWHERE),
     Assumption(
         "live_snapshot_seconds", "A", "An edit of a live document becomes a version minutes later.", 600, _CHANGE
@@ -170,4 +173,6 @@ DATACENTER: tuple[Assumption, ...] = (
     ),
     Assumption("conversion_content", "A", "A body to convert may name its page as content.", "used", _NO_POST),
     Assumption("trash_listing_allowed", "setting", "The trash is shown to administrators of the space only.", False),
+    Assumption("access_mode", "setting", "Confluence may be written to.", "READ_WRITE", _CHECKED),
+    Assumption("application_state", "setting", "Confluence is not being maintained.", "RUNNING", _CHECKED),
 )

@@ -14,7 +14,9 @@ from airflow_provider_confluence.testing.sandbox.cloud_lists import API, CloudLi
 from airflow_provider_confluence.testing.sandbox.cloud_rows import CloudRows
 from airflow_provider_confluence.testing.sandbox.cloud_v1 import CloudV1
 from airflow_provider_confluence.testing.sandbox.index import sort_value
+from airflow_provider_confluence.testing.sandbox.oauth import PATH as TOKEN_PATH
 from airflow_provider_confluence.testing.sandbox.records import Item, ItemType, Space, Viewer
+from airflow_provider_confluence.testing.sandbox.scopes import admits
 from airflow_provider_confluence.testing.sandbox.web import (
     RefusedError,
     Request,
@@ -108,6 +110,8 @@ class Cloud(CloudLists):
         gateway = f"/ex/confluence/{self.cloud_id}"
         if request.path == "/_edge/tenant_info":
             return json_response({"cloudId": self.cloud_id})
+        if request.path == TOKEN_PATH and self.account.oauth is not None:
+            return self.account.oauth.handle(request)
         at_gateway = request.path.startswith("/ex/confluence/")
         if at_gateway:
             if not request.path.startswith(gateway + "/"):
@@ -119,11 +123,14 @@ class Cloud(CloudLists):
         readings = self.model.readings
         if credential == "good" and (
             (readings.scoped_token and not at_gateway)
-            or (at_gateway and not readings.scoped_token and not readings.classic_token_at_gateway)
+            or (at_gateway and self._is_classic(request) and not readings.classic_token_at_gateway)
         ):
             credential = "wrong"
         if credential == "wrong":
             return self._unauthorized(at_gateway)
+        if at_gateway and not admits(request.path, readings.token_scopes):
+            mismatch = {"code": 401, "message": "Unauthorized; scope does not match"}
+            return json_response(mismatch, 401, {"X-Failure-Category": "FAILURE_CLIENT_SCOPE_CHECK"})
         viewer: Viewer = "account" if credential == "good" else "anonymous"
         if not request.path.startswith(API + "/"):
             return self._v1.handle(request, viewer)
@@ -137,6 +144,12 @@ class Cloud(CloudLists):
             return answer
         except RefusedError as refusal:
             return refusal_response(refusal)
+
+    def _is_classic(self, request: Request) -> bool:
+        """Say whether a good credential is a token without scopes; one that OAuth gave out never is."""
+        _, _, value = request.headers.get("authorization", "").partition(" ")
+        given_out = self.account.oauth is not None and self.account.oauth.is_good(value)
+        return not self.model.readings.scoped_token and not given_out
 
     @staticmethod
     def _unauthorized(at_gateway: bool) -> Response:

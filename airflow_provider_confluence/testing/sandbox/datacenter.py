@@ -45,6 +45,7 @@ class DataCenter:
             ("/rest/api/user", self._user),
             ("/rest/api/user/current", self._current_user),
             ("/rest/api/server-information", self._server_information),
+            ("/rest/api/accessmode", self._access_mode),
             ("/rest/api/space", self._spaces),
             ("/rest/api/space/{key}", self._one_space),
             ("/rest/api/space/{key}/trash", self._trash),
@@ -68,6 +69,11 @@ class DataCenter:
     def handle(self, request: Request) -> Response:
         """Answer a request, and say in ``X-AUSERNAME`` as whom [S: KB]."""
         readings = self.model.readings
+        if request.path == f"{self.context}/status":
+            running = readings.application_state == "RUNNING"
+            return json_response({"state": readings.application_state}, 200 if running else 503)
+        if readings.application_state != "RUNNING":
+            return text_response("<html><body>Confluence is not available</body></html>", 503)
         basic = request.headers.get("authorization", "").lower().startswith("basic ")
         try:
             if basic and readings.basic_auth_disabled:
@@ -175,6 +181,9 @@ class DataCenter:
                 "buildDate": "2025-06-01T00:00:00.000+00:00",
             }
         )
+
+    def _access_mode(self, _request: Request) -> Response:
+        return json_response(self.model.readings.access_mode)
 
     def _find_space(self, request: Request, key: str) -> Space:
         space = self.model.space(key)

@@ -71,6 +71,10 @@ class Readings:
     """[A] The gateway takes classic API tokens too."""
     scoped_token: bool = False
     """The token is a scoped one: good at the gateway only, plain 401 at the site [R]."""
+    token_scopes: tuple[str, ...] | None = None
+    """The scopes of whatever asks at the gateway; ``None`` are all. A call without its scope is refused as the gateway does it [R]."""
+    oauth_token_seconds: float = 3600.0
+    """For how long an access token is good [S: 60 minutes]."""
     media_host_refuses_authorization: bool = True
     """[R] The media host answers 400 where an Authorization header is sent along."""
     legacy_download_refused: bool = True
@@ -119,6 +123,10 @@ class Readings:
     """[A] What ``extensions.location`` of a resolved inline comment says."""
     conversion_content: Literal["used", "ignored", "refused"] = "used"
     """[A] What becomes of ``content`` in a body to convert: it is the page as whose part the body is shown; nothing; 400."""
+    access_mode: Literal["READ_WRITE", "READ_ONLY"] = "READ_WRITE"
+    """What ``/accessmode`` says: the administrator may have switched writing off [S]."""
+    application_state: Literal["RUNNING", "MAINTENANCE", "STARTING", "ERROR"] = "RUNNING"
+    """What ``/status`` says, to anybody; in every other state than ``RUNNING`` all else answers 503 [A]."""
     trash_listing_allowed: bool = False
     """The account administers its spaces, so that ``/space/{key}/trash`` answers; else 403 [S]."""
 

@@ -17,6 +17,8 @@ from airflow_provider_confluence.testing.sandbox.cloud import Cloud
 from airflow_provider_confluence.testing.sandbox.datacenter import DataCenter
 from airflow_provider_confluence.testing.sandbox.faults import Faults
 from airflow_provider_confluence.testing.sandbox.model import Model
+from airflow_provider_confluence.testing.sandbox.oauth import PATH as TOKEN_PATH
+from airflow_provider_confluence.testing.sandbox.oauth import TokenEndpoint
 from airflow_provider_confluence.testing.sandbox.records import Item
 from airflow_provider_confluence.testing.sandbox.request_log import RequestLog
 from airflow_provider_confluence.testing.sandbox.web import Request, Response, text_response
@@ -87,7 +89,11 @@ class Sandbox:
         self._media_secret = secrets.token_hex(16)
         if self.model.user("indexer") is None:
             self.model.add_user("indexer", "Index Er")
-        self._account = account = Account("indexer", self.username or "indexer", self.token)
+        self.oauth = TokenEndpoint(lambda: self.model.clock(), lambda: self.model.readings.oauth_token_seconds)
+        """The client for OAuth 2.0 client credentials, with its id and secret; Cloud only, at :attr:`oauth_token_url`."""
+        self._account = account = Account(
+            "indexer", self.username or "indexer", self.token, self.oauth if edition == "cloud" else None
+        )
         self._app: _App = (
             Cloud(self.model, account, self.cloud_id, self._media_url)
             if edition == "cloud"
@@ -150,6 +156,11 @@ class Sandbox:
     def gateway(self) -> str:
         """The address of this site at the gateway for scoped tokens; Cloud only."""
         return f"{self.origin}/ex/confluence/{self.cloud_id}/wiki"
+
+    @property
+    def oauth_token_url(self) -> str:
+        """Where a client gets its access tokens; Cloud only."""
+        return self.origin + TOKEN_PATH
 
     @property
     def media_origin(self) -> str:
