@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -115,9 +116,10 @@ def _store(settings: Mapping[str, Any]) -> list[UPath]:
     if not isinstance(path, str) or "://" not in path:
         return []
     if "@" in path:  # names an Airflow connection
-        from airflow.sdk import ObjectStoragePath
+        with redirect_stdout(sys.stderr):
+            from airflow.sdk import ObjectStoragePath
 
-        return [cast(Any, ObjectStoragePath(path))]
+            return [cast(Any, ObjectStoragePath(path))]
     from upath import UPath
 
     return [UPath(path)]
@@ -125,11 +127,10 @@ def _store(settings: Mapping[str, Any]) -> list[UPath]:
 
 def connection(conn_id: str) -> SinkConnection:
     """Return a connection of Airflow, or of the environment. :raises ConfigurationError: where there is none."""
-    from airflow_provider_confluence.hooks.sink_connections import (
-        sink_connection,
-    )  # Airflow takes two seconds to import
+    with redirect_stdout(sys.stderr):  # Airflow logs to where our answers go; it takes two seconds to import
+        from airflow_provider_confluence.hooks.sink_connections import sink_connection
 
-    return sink_connection(conn_id)
+        return sink_connection(conn_id)
 
 
 # ------------------------------------------------------------------------------------------ definitions
