@@ -121,22 +121,22 @@ class Question:
     def _mark(self, number: int) -> str:
         return f"{self.token}{number}e"
 
-    def read(self, html: str) -> dict[str, Content]:
-        """Return what the server shows, by macro. Never raises.
+    def read(self, html: str) -> dict[str, Content] | None:
+        """Return what the server shows, by macro; ``None`` where that is no answer: too long, or its marks are not as they were sent.
 
-        What it could not show is absent: where it gave an error or nothing at all in a macro's place, and all of them where the marks did
-        not come back as they were sent.
+        What it could not show is absent: where it gave an error or nothing at all in a macro's place. Never raises.
         """
         from airflow_provider_confluence.content.parsing import parse_html
         from airflow_provider_confluence.content.storage_format import Reader
 
         if len(html) > MAX_CHARS:
-            return {}
+            return None
         root, way = parse_html(html)
-        if way == "text":
-            return {}
+        pieces = self._pieces(root) if way != "text" else None
+        if pieces is None:
+            return None
         found = {}
-        for macro, piece in zip(self.macros, self._pieces(root), strict=False):
+        for macro, piece in zip(self.macros, pieces, strict=True):
             _leave_words(piece)
             if _is_error(piece):
                 continue
@@ -146,8 +146,8 @@ class Question:
                 found[macro] = content
         return found
 
-    def _pieces(self, root: _Element) -> list[_Element]:
-        """Return what stands between the marks; nothing where it is not plain what does."""
+    def _pieces(self, root: _Element) -> list[_Element] | None:
+        """Return what stands between the marks, a piece for each macro; ``None`` where it is not plain what does."""
         from lxml.etree import Element
 
         wanted = {self._mark(number): number for number in range(len(self.macros) + 1)}
@@ -156,11 +156,11 @@ class Question:
             number = wanted.get("".join(element.itertext("*")).strip())
             if number is not None:
                 if number in marks:
-                    return []
+                    return None
                 marks[number] = element
         parents = {id(mark.getparent()) for mark in marks.values()}
         if len(marks) != len(wanted) or len(parents) != 1:
-            return []
+            return None
         # All of it is looked at before anything is moved.
         runs: list[list[_Element]] = []
         for number in range(len(self.macros)):
@@ -170,7 +170,7 @@ class Question:
                 run.append(following)
                 following = following.getnext()
             if following is None:
-                return []
+                return None
             runs.append(run)
         pieces = []
         for number, run in enumerate(runs):

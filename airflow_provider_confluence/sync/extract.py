@@ -24,7 +24,7 @@ from airflow_provider_confluence.sync.known import reload_known
 from airflow_provider_confluence.sync.manifest import Record, digest
 from airflow_provider_confluence.sync.recipe import check_converter
 from airflow_provider_confluence.sync.references import References
-from airflow_provider_confluence.sync.rendered import Renderings, has_body, mark_of
+from airflow_provider_confluence.sync.rendered import Renderings, Shown, has_body, mark_of
 from airflow_provider_confluence.sync.storage import LinesWriter
 from airflow_provider_confluence.sync.surroundings import context_hash
 
@@ -239,6 +239,7 @@ class _Extraction:
             waiting = [
                 (item, batch, fetched, found.content if (found := shown.get(item.content_id)) else content)
                 for item, batch, fetched, content in waiting
+                if not self._leave(item, batch, fetched, shown.get(item.content_id))
             ]
         self.references.look_up([(fetched, content, i.surroundings["space"]) for i, _, fetched, content in waiting])
         for item, batch, fetched, content in waiting:
@@ -266,6 +267,16 @@ class _Extraction:
                 self._add(batch, line)
             else:
                 self._add_document(batch, item, fetched, text, mark, found.rendered)
+
+    def _leave(self, item: PlanItem, batch: _Batch, fetched: Fetched, found: Shown | None) -> bool:
+        """Stage that a document stays as it is, where it does; return whether that is so."""
+        if found is None or not found.leaves(item, fetched):
+            return False
+        self.fetched += 1
+        line = {"op": "upsert", "id": item.content_id, "same": True}
+        # A page that was not asked for stays as long ago as it is, so that the next look takes the oldest first.
+        self._add(batch, line | ({"rendered": found.rendered} if found.asked else {}))
+        return True
 
     def _titles(self) -> Titles:
         """Return what the titles of pages meant when this run listed."""

@@ -2,7 +2,8 @@
 
 A page is read from its storage format all the same; only the macros that the setting names are shown by the server, and stand in their own
 place. What they show changes without the page, so the record of such a page says when it was shown (``rendered``), and a look at everything
-plans it again when that is older than ``rendered_macros_max_age``. Outside law 5: between two looks the index is as old as that.
+plans it again when that is older than ``rendered_macros_max_age``. Outside law 5: between two looks the index is as old as that, and older
+where Confluence gives no answer or the run has asked for enough: what it showed before stays until it shows something again.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from airflow_provider_confluence.confluence.client import ConfluenceClient, Fetc
 from airflow_provider_confluence.content import Handler, model, storage_format
 from airflow_provider_confluence.content.rendered import Question, find_macros, shown_in_place, token_in
 from airflow_provider_confluence.datasource import Datasource, parse_duration
+from airflow_provider_confluence.sync.journal import PlanItem
 from airflow_provider_confluence.sync.manifest import Record, digest
 
 _log = logging.getLogger(__name__)
@@ -29,10 +31,25 @@ _OVERDUE = 1
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A body with what the server shows in it, and when that is due again is counted from (milliseconds, as revisions are)."""
+    """A body with what the server shows in it.
+
+    ``rendered`` is what is counted from until that is due again (milliseconds, as revisions are); for a page that was asked for and had no
+    answer, until it is asked for again.
+    """
 
     content: model.Content
     rendered: int
+    asked: bool
+    answered: bool
+
+    def leaves(self, item: PlanItem, body: Fetched) -> bool:
+        """Return whether the document stays as it is, with what was shown before.
+
+        So it does where the page is here for its age alone and Confluence said nothing of it. An error or nothing in a macro's place is
+        an answer: so it is where the account may no longer see what was shown.
+        """
+        is_same = item.why == "rendered" and has_body(item.body, body.body)
+        return is_same and not self.answered and item.entry is not None and item.entry.version == body.entry.version
 
 
 class Renderings:
@@ -61,7 +78,8 @@ class Renderings:
         """Return those of the pages and blog posts that hold macros to be shown, by content id. See :meth:`ConfluenceClient.export_views`
         for its cost in requests.
 
-        What could not be shown is as storage format has it, with a warning; no page fails for it.
+        What could not be shown is as storage format has it, with a warning, unless it :meth:`leaves <Shown.leaves>` the document as it is;
+        no page fails for it.
 
         :param bodies: each with its content as it was read already.
         """
@@ -75,17 +93,18 @@ class Renderings:
                 self._left -= 1
                 questions[body.entry.content_id] = (body, Question(macros))
             elif macros:
-                found[body.entry.content_id] = Shown(content, _OVERDUE)
+                found[body.entry.content_id] = Shown(content, _OVERDUE, asked=False, answered=False)
         if not questions:
             return found
         by_token = {question.token: content_id for content_id, (_, question) in questions.items()}
-        shown: dict[str, dict[str, model.Content]] = {}
+        shown: dict[str, dict[str, model.Content]] = {}  # without those that had no answer of use
         came = 0
         for html in self._client.export_views([(i, question.body) for i, (_, question) in questions.items()]):
             came += 1
             if (token := token_in(html, by_token)) is not None:
                 content_id = by_token[token]
-                shown[content_id] = questions[content_id][1].read(html)
+                if (pieces := questions[content_id][1].read(html)) is not None:
+                    shown[content_id] = pieces
         if not came and len(questions) >= _SOME:
             _log.warning(
                 "none of %d pages had its macros shown by Confluence; this task asks for no more", len(questions)
@@ -97,7 +116,10 @@ class Renderings:
             whole = len(pieces) == len(question.macros)
             retry_ms = max(self._max_age_ms - _RETRY_MS, 0)
             found[content_id] = Shown(
-                storage_format.read(body.body, handlers), self._revision - (0 if whole else retry_ms)
+                storage_format.read(body.body, handlers),
+                self._revision - (0 if whole else retry_ms),
+                asked=True,
+                answered=content_id in shown,
             )
         return found
 

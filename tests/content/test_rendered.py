@@ -42,7 +42,7 @@ def answer(question, *pieces, before="", after=""):
 def text_of(body, names, *pieces):
     macros = find_macros(body, names, {})
     question = Question(macros)
-    shown = question.read(answer(question, *pieces))
+    shown = question.read(answer(question, *pieces)) or {}
     content = storage_format.read(body, shown_in_place(names, {}, macros, shown))
     return markdown.write(content), content.warnings
 
@@ -120,20 +120,20 @@ def test_an_error_among_other_words_is_a_word_like_them():
         "x" * (MAX_CHARS + 1),
     ],
 )
-def test_an_answer_without_the_marks_shows_nothing(html):
-    assert Question((LABELS,)).read(html) == {}
+def test_an_answer_without_the_marks_is_none(html):
+    assert Question((LABELS,)).read(html) is None
 
 
-def test_an_answer_whose_marks_were_moved_shows_nothing():
+def test_an_answer_whose_marks_were_moved_is_none():
     question = Question((LABELS, JIRA))
     first, second, third, rest = question.body.replace(LABELS, "A").replace(JIRA, "B").split("</p>")
     assert rest == ""
     whole = f"{first}</p>{second}</p>{third}</p>"
     assert len(question.read(whole)) == 2
-    assert question.read(f"{first}</p>{third}</p>{second}</p>") == {}
-    assert question.read(f"<div>{first}</p></div>{second}</p>{third}</p>") == {}
-    assert question.read(whole + f"{first}</p>") == {}
-    assert question.read(f"{first}</p>{second}</p>") == {}
+    assert question.read(f"{first}</p>{third}</p>{second}</p>") is None
+    assert question.read(f"<div>{first}</p></div>{second}</p>{third}</p>") is None
+    assert question.read(whole + f"{first}</p>") is None
+    assert question.read(f"{first}</p>{second}</p>") is None
 
 
 @given(st.lists(st.one_of(st.text(), st.sampled_from(PIECES)), max_size=12))
@@ -142,13 +142,14 @@ def test_an_answer_never_breaks_a_page(parts):
     marks = [f"<p>{question.token}{number}e</p>" for number in range(3)]
     for html in ("".join(parts), marks[0] + "".join(parts) + marks[1] + marks[2], "".join([*marks, *parts])):
         macros = find_macros(LABELS + JIRA, ("contentbylabel", "jira"), {})
-        content = storage_format.read(LABELS, shown_in_place(("contentbylabel",), {}, macros, question.read(html)))
+        shown = question.read(html) or {}
+        content = storage_format.read(LABELS, shown_in_place(("contentbylabel",), {}, macros, shown))
         assert isinstance(markdown.write(content), str)
 
 
 def test_an_answer_may_be_wrapped():
     question = Question((LABELS,))
-    shown = question.read(answer(question, "<p>Boats</p>", before='<div class="wiki-content">', after="</div>"))
+    shown = question.read(answer(question, "<p>Boats</p>", before='<div class="wiki-content">', after="</div>")) or {}
     assert markdown.write(shown[LABELS]) == "Boats\n"
 
 

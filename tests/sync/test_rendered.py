@@ -200,6 +200,80 @@ def test_no_run_asks_for_more_pages_than_it_may_and_the_next_ones_take_the_rest(
     assert counted == [3, 6, 7]
 
 
+def test_pages_that_are_due_keep_what_was_shown_where_others_use_up_what_a_run_may_ask(wiki):
+    wiki.model.drawings["jira"] = ISSUES.format("Dredge")
+    new = [wiki.model.create_page("DOCS", f"New {number}", "<p>x</p>") for number in range(2)]
+    old = [wiki.model.create_page("DOCS", f"Old {number}", JIRA) for number in range(2)]
+    wiki.definition["rendered_macros_max_pages"] = 2
+    wiki.run()
+    before = {page: text_of(wiki, page) for page in old}
+    wiki.model.drawings["jira"] = ISSUES.format("Buy a boat")
+    wiki.model.clock.advance(25 * 3600)
+    for page in new:
+        wiki.model.edit(page, body=JIRA)
+    assert wiki.run(mode="reconcile").counts["written"] == 2
+    assert {page: text_of(wiki, page) for page in old} == before
+    assert all("Dredge" in text for text in before.values())
+    assert [wiki.documents()[page].warnings for page in old] == [(), ()]
+    wiki.model.clock.advance(60)
+    assert wiki.run(mode="reconcile").counts["written"] == 2
+    assert all("Buy a boat" in text_of(wiki, page) for page in [*new, *old])
+
+
+def test_pages_keep_what_was_shown_while_confluence_shows_nothing(wiki):
+    wiki.model.drawings["jira"] = ISSUES.format("Dredge")
+    pages = [wiki.model.create_page("DOCS", f"Issues {number}", JIRA) for number in range(60)]
+    wiki.run()
+    wiki.sandbox.faults.add(Respond(403, route="POST */contentbody/convert/*", times=None))
+    wiki.model.clock.advance(25 * 3600)
+    result = wiki.run(mode="reconcile")
+    assert (result.clean, result.counts["written"], result.changed) == (True, 0, False)
+    assert sum("Dredge" in document.content for document in wiki.documents().values()) == 60
+    wiki.sandbox.faults.clear()
+    wiki.model.drawings["jira"] = ISSUES.format("Buy a boat")
+    wiki.model.clock.advance(3601)
+    assert wiki.run(mode="reconcile").counts["written"] == 60
+    assert all("Buy a boat" in text_of(wiki, page) for page in pages[:3])
+
+
+@pytest.mark.parametrize("status", [403, 500])
+def test_what_had_no_answer_stays_and_is_asked_for_again_after_an_hour_and_not_before(wiki, status):
+    wiki.model.drawings["jira"] = ISSUES.format("Dredge")
+    page = wiki.model.create_page("DOCS", "Issues", JIRA)
+    wiki.run()
+    wiki.sandbox.faults.add(Respond(status, route="POST */contentbody/convert/*", times=None))
+    wiki.model.clock.advance(25 * 3600)
+    assert wiki.run(mode="reconcile").counts["fetched"] == 1
+    assert "Dredge" in text_of(wiki, page)
+    wiki.model.clock.advance(1800)
+    assert wiki.run(mode="reconcile").counts["fetched"] == 0
+    wiki.model.clock.advance(1801)
+    assert wiki.run(mode="reconcile").counts["fetched"] == 1
+
+
+def test_a_page_edited_while_confluence_shows_nothing_is_as_storage_format_has_it(wiki):
+    wiki.model.drawings["jira"] = ISSUES.format("Dredge")
+    page = wiki.model.create_page("DOCS", "Issues", JIRA)
+    wiki.run()
+    wiki.sandbox.faults.add(Respond(403, route="POST */contentbody/convert/*", times=None))
+    wiki.model.clock.advance(25 * 3600)
+    wiki.model.edit(page, body=f"<p>New words</p>{JIRA}")
+    wiki.run(mode="reconcile")
+    assert text_of(wiki, page) == "New words\n\n`project = PORT`\n"
+
+
+@pytest.mark.parametrize("shown", ["", '<div class="error">You have no permission to view this project.</div>'])
+def test_what_confluence_now_shows_as_an_error_or_as_nothing_does_not_stay_in_the_index(wiki, shown):
+    wiki.model.drawings["jira"] = ISSUES.format("Dredge")
+    page = wiki.model.create_page("DOCS", "Issues", JIRA)
+    wiki.run()
+    wiki.model.drawings["jira"] = shown
+    wiki.model.clock.advance(25 * 3600)
+    assert wiki.run(mode="reconcile").counts["written"] == 1
+    assert text_of(wiki, page) == "`project = PORT`\n"
+    assert wiki.documents()[page].warnings == ("render_failed=jira", "not_rendered=jira")
+
+
 def test_a_page_that_the_account_cannot_see_is_not_shown_by_a_macro(wiki):
     secret = wiki.model.create_page("DOCS", "Secret tide", "<p>x</p>", labels=["tide"])
     wiki.model.create_page("DOCS", "High tide", "<p>x</p>", labels=["tide"])
