@@ -171,13 +171,3 @@ def test_the_examples_of_the_page_are_taken():
     assert settings_file["json.schemas"][0]["url"] == f"./{SCHEMA_FILE.name}"
     assert all(isinstance(found, Datasource) for found in read_datasources(json.dumps(datasources)).values())
     assert VALIDATOR.is_valid(datasources)
-
-
-def test_the_links_of_the_page_lead_somewhere():
-    for target, heading in re.findall(r"\]\(([\w/.-]+\.md)(?:#([\w-]+))?\)", PAGE.read_text()):
-        page = (PAGE.parent / target).read_text(encoding="utf-8")
-        headings = {
-            re.sub(r"[^\w -]", "", line).strip().lower().replace(" ", "-")
-            for line in re.findall(r"^#+ (.*)", page, re.M)
-        }
-        assert not heading or heading in headings, (target, heading)

@@ -10,10 +10,10 @@ import sys
 from collections.abc import Sequence
 
 from airflow_provider_confluence import __version__
-from airflow_provider_confluence.cli import adopt, drain, probe, purge, sandbox, search, status, sync
+from airflow_provider_confluence.cli import adopt, drain, export, import_, probe, purge, sandbox, search, status, sync
 from airflow_provider_confluence.errors import ConfluenceProviderError
 
-_COMMANDS = (sync, search, status, purge, adopt, drain, probe, sandbox)
+_COMMANDS = (sync, search, status, purge, adopt, drain, import_, export, probe, sandbox)
 _EPILOG = """\
 exit codes:
   0    done
