@@ -96,3 +96,16 @@ def test_the_scopes_of_the_page_are_those_of_the_table_in_the_code():
     for need in NEEDS:
         expected.setdefault(need.setting, []).extend(need.scopes)
     assert listed == expected
+
+
+def test_every_cause_that_a_check_can_name_is_on_the_page_about_getting_in():
+    page = (CHECKOUT / "docs" / "access.md").read_text().split("## When it does not work\n")[1]
+    listed = {
+        word for row in re.findall(r"^\| (`[^|]*) \|", page, re.MULTILINE) for word in re.findall(r"`(\w+)`", row)
+    }
+    source = (CHECKOUT / "airflow_provider_confluence" / "confluence" / "checking.py").read_text()
+    named = set(re.findall(r"_problem\(\s*\"(\w+)\"", source)) | set(
+        re.findall(r"^    \"(\w+)\": \(", source, re.MULTILINE)
+    )
+    named |= set(re.findall(r"\"connection\",\s*\"(\w+)\"", source))
+    assert named - {"unknown"} == listed

@@ -132,6 +132,7 @@ def _ask(transport: Transport) -> Edition:
                     f"{refusal} (Neither Data Center's interface nor Cloud's was found under {transport.site}; "
                     "set deployment to cloud or datacenter if the endpoint is right.)",
                     status=refusal.status,
+                    reason=refusal.reason,
                 ) from refusal
             return "cloud"
         return "datacenter"

@@ -148,7 +148,7 @@ class Transport:
     # ------------------------------------------------------------------------------------------ the way
     def base(self, patience: Patience) -> str:
         """Return what every path is put behind: the site, or its address at the gateway."""
-        self.route.ready(lambda url, proven: self._ask_aside(url, proven, patience))
+        self.route.ready(lambda url, proven: self.ask_aside(url, proven=proven, patience=patience))
         return self.route.base
 
     def another_way(self, base: str, patience: Patience, headers: Mapping[str, str]) -> bool:
@@ -161,14 +161,20 @@ class Transport:
             except NoTokenError:
                 return False
             return True
-        turned = self.route.turn(base, lambda url, proven: self._ask_aside(url, proven, patience))
+        turned = self.route.turn(base, lambda url, proven: self.ask_aside(url, proven=proven, patience=patience))
         if turned:
             self.close()  # the next session proves itself there
         return turned
 
-    def _ask_aside(self, url: str, proven: bool, patience: Patience) -> tuple[int, Mapping[str, str], bytes] | None:
-        """Ask an address once, with the credential or without one; a credential goes to that address alone."""
+    def ask_aside(
+        self, url: str, *, proven: bool, patience: Patience | None = None
+    ) -> tuple[int, Mapping[str, str], bytes] | None:
+        """Ask an address once and return what came, whatever it was; ``None`` where nothing usable came.
+
+        :param proven: with the credential, which goes to that address alone; else without one.
+        """
         where = f"GET {urlsplit(url).path}"
+        patience = patience or Patience(self.gate.patience_seconds, where)
         session = self.new_session(OriginAuth(origin_of(url), self._authorization if proven else None))
         with session:
             session.headers["Accept"] = "application/json"

@@ -11,7 +11,7 @@ from urllib.parse import quote, quote_plus
 
 from airflow.sdk import BaseHook
 
-from airflow_provider_confluence.errors import AccessDeniedError, ConfigurationError, ConfluenceProviderError
+from airflow_provider_confluence.errors import AccessDeniedError, ConfigurationError
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_confluence.confluence.events import Observer
     from airflow_provider_confluence.confluence.extras import Extras
     from airflow_provider_confluence.datasource import Datasource
+    from airflow_provider_confluence.findings import Finding
 
 _ADMISSIONS = ("allowed_datasources", "allowed_spaces")
 
@@ -125,16 +126,30 @@ class ConfluenceHook(BaseHook):
             )
 
     def test_connection(self) -> tuple[bool, str]:
-        """Return whether Confluence takes the credential, and a sentence that says so. Cost: 1 to 3 requests."""
+        """Return whether the connection works, and sentences that say so, or why not and what to do. Cost: 1 to 20 requests, read-only."""
+        from airflow_provider_confluence.findings import has_problem
+
+        findings = self.check()
+        return not has_problem(findings), "\n".join(str(finding) for finding in findings)
+
+    def check(self) -> list[Finding]:
+        """Return what is right and wrong about the connection, as data; :meth:`test_connection` puts it into sentences."""
+        from airflow.sdk.log import mask_secret
+
+        from airflow_provider_confluence.confluence.checking import check_connection, check_scopes
+        from airflow_provider_confluence.findings import Finding
+
         try:
-            identity = self.client.identity()
-            edition = "Cloud" if self.client.edition == "cloud" else "Data Center"
-            who = "without a credential" if identity.anonymous else f"as {identity.display_name}"
-            return True, f"Connected to Confluence {edition} at {self.client.site} {who}"
-        except ConfluenceProviderError as error:
-            return False, str(error)
-        finally:
-            self.close()
+            settings = self.settings
+        except ConfigurationError as error:
+            return [Finding("problem", "connection", "setting", str(error))]
+        findings, client = check_connection(settings, on_secret=mask_secret)
+        if client is not None:
+            try:
+                findings += check_scopes(client, lambda _setting: False)
+            finally:
+                client.close()
+        return findings
 
     # ---------------------------------------------------------------- the connection
     @property

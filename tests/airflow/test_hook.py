@@ -68,10 +68,10 @@ def test_test_connection_says_who_and_where(sandbox: Sandbox, connection: Any) -
 
 
 def test_test_connection_says_why_not(sandbox: Sandbox, connection: Any) -> None:
-    works, sentence = connection(**for_sandbox(sandbox, password="withdrawn")).test_connection()
+    works, sentence = connection(**for_sandbox(sandbox, password="n0-such-token")).test_connection()
     assert not works
     assert "token" in sentence
-    assert "withdrawn" not in sentence
+    assert "n0-such-token" not in sentence
 
 
 def test_the_connection_s_limits_are_divided_among_the_tasks(cloud: Sandbox, connection: Any) -> None:

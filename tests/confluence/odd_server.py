@@ -91,7 +91,7 @@ class OddServer:
                 self.close_connection = reply.cut
                 self.wfile.write(("\r\n".join(lines) + "\r\n\r\n").encode() + reply.body)
 
-            do_POST = do_PUT = do_DELETE = do_GET  # noqa: N815
+            do_POST = do_PUT = do_DELETE = do_CONNECT = do_GET  # noqa: N815
 
             def log_message(self, format: str, *args: object) -> None:
                 """Stay silent."""

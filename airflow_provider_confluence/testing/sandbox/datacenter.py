@@ -69,6 +69,8 @@ class DataCenter:
     def handle(self, request: Request) -> Response:
         """Answer a request, and say in ``X-AUSERNAME`` as whom [S: KB]."""
         readings = self.model.readings
+        if not request.path.startswith(self.context + "/"):
+            return text_response("<html><body>HTTP Status 404</body></html>", 404)
         if request.path == f"{self.context}/status":
             running = readings.application_state == "RUNNING"
             return json_response({"state": readings.application_state}, 200 if running else 503)
