@@ -19,12 +19,13 @@ from airflow_provider_confluence.documents import Chunk
 _SEPARATOR = " > "
 _LEFT_OUT = "…"
 _PART_CHARS = 1_000  # of a title or heading, for the breadcrumb
-_SENTENCE_END = re.compile(r"[.!?…]+[\"')\]»”’*_]*\s+|[。！？]+[」』）”]*\s*|(?:\r\n?|\n)[ \t]*")
+# (Here and below, a run of signs is looked at from its first one only: from each, time would grow with the square of its length.)
+_SENTENCE_END = re.compile(r"(?<![.!?…])[.!?…]+[\"')\]»”’*_]*\s+|[。！？]+[」』）”]*\s*|(?:\r\n?|\n)[ \t]*")
 _WORD_END = re.compile(r"\s+")
 _MARKED = re.compile(r"#{1,6}(?:[ \t]+|$)(.*?)(?:(?:^|[ \t]+)#+)?$")
 _INLINE = re.compile(
     r"\\([!-/:-@\[-`{-~])"  # an escaped sign
-    r"|(`+)(.+?)(?<!`)\2(?!`)"  # code
+    r"|(?:(?<!`)|(?<=\\`))(`+)(?!`)(.+?)(?<!`)\2(?!`)"  # code; a sign that is escaped is of no run
     r"|!?\[((?:\\.|[^\[\]\\])*)\]\((?:<[^<>]*>|[^\s()<>]*)(?: \"[^\"]*\")?\)"  # a link or picture
     r"|<([a-z][a-z0-9+.-]*://[^\s<>]*)>"  # an address
     r"|(?:(?<=\S)|(?=\*+\S)|(?=~~\S))(?:\*{1,3}|~~)"  # bold, italic, struck through

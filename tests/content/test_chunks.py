@@ -271,9 +271,9 @@ def test_the_estimate_counts_characters_by_their_script(text: str, tokens: int) 
 
 
 # ------------------------------------------------------------------------------------------ time
-def seconds(content: str) -> float:
+def seconds(content: str, budget: int = 256) -> float:
     began = time.process_time()
-    assert chunks(content, 256, WAY)
+    assert chunks(content, budget, WAY)
     return time.process_time() - began
 
 
@@ -312,3 +312,34 @@ def test_time_is_linear_in_the_text(shape: str) -> None:
         min(seconds((shape * (size // len(shape) + 1))[:size]) for _ in range(2)) for size in (50_000, 200_000)
     )
     assert long < 8 * short + 0.3
+
+
+@pytest.mark.parametrize("signs", [".", "!?", "…", "x.", '."', '.)"', "。", "。」", "! ", "\\."])
+def test_time_is_linear_in_a_run_of_signs_that_may_end_a_sentence(signs: str) -> None:
+    """The budget grows with the text, so that as much of it is looked at in one go."""
+    short, long = (min(seconds((signs * size)[:size], budget=size // 8) for _ in range(2)) for size in (10_000, 40_000))
+    assert long < 8 * short + 0.3
+
+
+@pytest.mark.parametrize(
+    "heading",
+    ["`" * 990, "` " * 490, "".join("`" * length + " " for length in range(1, 44)), "\\`" * 490, "*" * 990, "[a" * 490],
+    ids=lambda heading: heading[:6],
+)
+def test_a_heading_of_signs_costs_no_more_than_one_of_words(heading: str) -> None:
+    signs, words = (min(seconds(f"# {each}\n\nText.\n\n" * 20) for _ in range(2)) for each in (heading, "word " * 198))
+    assert signs < 8 * words + 0.3
+
+
+@pytest.mark.parametrize(
+    ("heading", "expected"),
+    [
+        ("Use `a.b`", "Use a.b"),
+        ("``x ` y``", "x ` y"),
+        (r"A \``code` word", "A `code word"),
+        ("```a`` b", "```a`` b"),
+        ("`a``b`", "a``b"),
+    ],
+)
+def test_code_in_a_heading_is_what_stands_between_runs_of_one_length(heading: str, expected: str) -> None:
+    assert [(expected,)] == [chunk.headings for chunk in chunks(f"# {heading}\n\nText.\n", 256)]
