@@ -219,15 +219,15 @@ def _task_list(reader: Reader, element: _Element, found: list[Node]) -> None:
     for child in element[:]:
         if child.tag == "{ac}task":
             done = False
-            blocks: tuple[Block, ...] = ()
+            blocks: list[Block] = []
             for part in child[:]:
                 if part.tag == "{ac}task-status":
                     done = (part.text or "").strip().lower() == "complete"
                 elif part.tag != "{ac}task-id" and part.tag != "{ac}task-uuid":
                     more = reader.blocks(part) if part.tag == "{ac}task-body" else as_blocks(_handled(reader, part))
-                    blocks += tuple(more)
+                    blocks.extend(more)
             if blocks:
-                items.append(ListItem(blocks, done))
+                items.append(ListItem(tuple(blocks), done))
         else:
             add_stray(items, _handled(reader, child))
     if items:
