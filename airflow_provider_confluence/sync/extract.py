@@ -18,7 +18,7 @@ from airflow_provider_confluence.errors import ConfluenceProviderError
 from airflow_provider_confluence.sync.assemble import Text, assemble
 from airflow_provider_confluence.sync.attachments import AttachmentTexts
 from airflow_provider_confluence.sync.context import Event, RunContext
-from airflow_provider_confluence.sync.includes import Titles
+from airflow_provider_confluence.sync.includes import LINKED, Titles
 from airflow_provider_confluence.sync.journal import Journal, Plan, PlanItem
 from airflow_provider_confluence.sync.known import reload_known
 from airflow_provider_confluence.sync.manifest import Record, digest
@@ -279,14 +279,14 @@ class _Extraction:
         return True
 
     def _titles(self) -> Titles:
-        """Return what the titles of pages meant when this run listed."""
+        """Return what titles and ids meant when this run listed."""
         records = reload_known(self.journal, self.plan).records
         entries: list[Entry] = []
         for shard in range(len(self.plan.shards)):
             for item in self.journal.items(self.plan, shard):
                 if item.op == "delete":
                     records.pop(item.content_id, None)
-                elif item.entry is not None and item.type == "page":
+                elif item.entry is not None and item.type in LINKED:
                     entries.append(item.entry)
         rest = (record for record in self.journal.rest(self.plan) if record.content_id not in records)
         return Titles([*records.values(), *rest], entries)

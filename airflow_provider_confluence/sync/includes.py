@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
+from typing import Literal
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient, Fetched
 from airflow_provider_confluence.content.model import (
@@ -22,13 +23,15 @@ from airflow_provider_confluence.content.model import (
 from airflow_provider_confluence.documents import Entry, Failure
 from airflow_provider_confluence.sync.manifest import Edge, Record
 
+LinkedType = Literal["page", "blogpost"]
+LINKED: tuple[LinkedType, ...] = ("page", "blogpost")
 DEEPEST = 3
 """Pages within pages within pages; what is included below that is a link."""
 _KEPT_CHARS = 20_000_000
 
 
 class Titles:
-    """Which page a title means, among all that is known to be in scope.
+    """Which page a title means, and of which type an id is, among all that is known to be in scope.
 
     :param records: what is known, without what this run removes.
     :param entries: what was seen now; it is right where the two differ.
@@ -36,19 +39,24 @@ class Titles:
 
     def __init__(self, records: Iterable[Record], entries: Iterable[Entry]) -> None:
         seen = {entry.content_id: entry for entry in entries}
-        self._spaces: dict[str, str] = {}
+        self._spaces: dict[str, dict[str, str]] = {type_: {} for type_ in LINKED}
         self._ids: dict[tuple[str, str], str] = {}
         unseen = (record for record in records if record.content_id not in seen)
         for item in chain[Record | Entry](unseen, seen.values()):
+            if item.type in self._spaces:
+                self._spaces[item.type][item.content_id] = item.space_id
             if item.type == "page":
-                self._spaces[item.content_id] = item.space_id
                 self._ids[item.space_id, item.title.casefold()] = item.content_id
 
     def find(self, space_id: str, name: str) -> str:
         """Return the id of the page in this space that an edge names, or ``""``. Case does not tell titles of a space apart."""
         if name.startswith("#"):
-            return name[1:] if self._spaces.get(name[1:]) == space_id else ""
+            return name[1:] if self._spaces["page"].get(name[1:]) == space_id else ""
         return self._ids.get((space_id, name.casefold()), "")
+
+    def type_of(self, space_id: str, content_id: str) -> LinkedType | None:
+        """Return whether an id is that of a page or of a blog post in this space; ``None`` for all else, whatever was written as an id."""
+        return next((type_ for type_ in LINKED if self._spaces[type_].get(content_id) == space_id), None)
 
 
 def titles_now(records: Mapping[str, Record], entries: Mapping[str, Entry], removed: Iterable[str] = ()) -> Titles:
@@ -95,21 +103,20 @@ class Included:
 class Includes:
     """Fetches, for one task, the pages that others show. Each is asked for once, as long as it is kept.
 
-    :param titles: asked for only when the first include is met.
+    :param titles: asked for only where an include is met.
     """
 
     def __init__(
         self, client: ConfluenceClient, titles: Callable[[], Titles], read: Callable[[Fetched], Content]
     ) -> None:
         self._client = client
-        self._source = titles
+        self._titles = titles
         self._read = read
-        self._titles: Titles | None = None
         self._kept: OrderedDict[str, Included | None] = OrderedDict()
         self._chars = 0
 
     def look_up(self, contents: Iterable[tuple[str, str, Content]]) -> list[Included]:
-        """Fetch what these bodies show, and what that shows; return what is new, for its people to be looked up.
+        """Fetch what these bodies show, and what that shows, and return it, for what it refers to to be looked up.
 
         Cost in requests: ⌈unknown pages / 50⌉ a level, at most three levels.
 
@@ -119,26 +126,27 @@ class Includes:
         keys: dict[str, str] = {}
         level = list(contents)
         seen: set[str] = set()
-        new: list[Included] = []
+        shown: list[Included] = []
         for _ in range(DEEPEST):
             keys.update((space_id, space_key) for space_id, space_key, _ in level)
             targets = {found for each in level for _, found in self._targets(*each)} - seen - {""}
             seen |= targets
-            new += self._fetch(sorted(targets - self._kept.keys()))
+            self._fetch(sorted(targets - self._kept.keys()))
             included = [found for content_id in sorted(targets) if (found := self._kept[content_id]) is not None]
+            shown += included
             level = [
                 (space_id, keys[space_id], each.content)
                 for each in included
                 if (space_id := each.fetched.entry.space_id) in keys
             ]
-        return new
+        return shown
 
     def find(self, reference: IncludeReference, space_id: str, space_key: str) -> Included | None:
         """Return the page that is shown, or ``None`` where a link stands for it."""
         name = name_of(reference, space_key)
         if name is None:
             return None
-        found = self._kept.get(self._known_titles().find(space_id, name))
+        found = self._kept.get(self._titles().find(space_id, name))
         # It may have moved since it was listed.
         return found if found is not None and found.fetched.entry.space_id in ("", space_id) else None
 
@@ -164,15 +172,9 @@ class Includes:
             if isinstance(reference, IncludeReference):
                 name = name_of(reference, space_key)
                 if name is not None:
-                    yield name, self._known_titles().find(space_id, name)
+                    yield name, self._titles().find(space_id, name)
 
-    def _known_titles(self) -> Titles:
-        if self._titles is None:
-            self._titles = self._source()
-        return self._titles
-
-    def _fetch(self, content_ids: list[str]) -> list[Included]:
-        arrived: list[Included] = []
+    def _fetch(self, content_ids: list[str]) -> None:
         # What does not come is not asked for again by this task.
         self._kept.update(dict.fromkeys(content_ids))
         if content_ids:
@@ -182,8 +184,6 @@ class Includes:
                 included = Included(answer, self._read(answer))
                 self._kept[answer.entry.content_id] = included
                 self._chars += len(answer.body)
-                arrived.append(included)
-        return arrived
 
     def _forget(self) -> None:
         """Let go of what was fetched first, so that memory is bounded."""

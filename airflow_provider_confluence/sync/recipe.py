@@ -12,7 +12,7 @@ from airflow_provider_confluence.errors import UpgradeNeededError
 from airflow_provider_confluence.sync.manifest import digest
 
 # Raised by one whenever the same body would give another document: every item is then made anew, and workers that are older stop.
-CONVERTER = 4
+CONVERTER = 5
 # Raised by one whenever the same text would give other chunks: only where there are chunks, every item is then made anew.
 CHUNKER = 1
 

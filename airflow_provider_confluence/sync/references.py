@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final, TypeGuard
+from functools import cache
+from typing import TypeGuard
 from urllib.parse import quote, quote_plus, urljoin
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient, Fetched
@@ -11,21 +12,21 @@ from airflow_provider_confluence.content import Handler, adf, markdown, model, s
 from airflow_provider_confluence.content.plain import outline
 from airflow_provider_confluence.documents import Entry, Heading
 from airflow_provider_confluence.sync.assemble import Text
-from airflow_provider_confluence.sync.includes import Includes, Titles
+from airflow_provider_confluence.sync.includes import LINKED, Includes, LinkedType, Titles
 from airflow_provider_confluence.sync.smart_links import read_link
 
 _NOT_IN_A_PATH = frozenset("/\\%;")
-_LINKED: Final = ("page", "blogpost")
 _SHOWN = ("current", "archived")
-# What a page of links may cost: four requests.
-_MOST_TARGETS = 1_000
+# No account id (128 characters), user key or user name (255) is longer. Data Center is asked for people by address, and an address that is
+# too long is refused, which would be the end of the whole batch.
+_LONGEST_PERSON = 255
 
 
 class References:
     """Reads bodies and answers for what they refer to. People are asked for once a task.
 
     :param client: where people, and the pages that others show, are looked up.
-    :param titles: returns which page a title means; called when the first include is met.
+    :param titles: returns what titles and ids mean; called once, when the first include or link by id alone is met.
     :param macros: own handlers by macro name.
     """
 
@@ -34,7 +35,8 @@ class References:
     ) -> None:
         self._client = client
         self._macros = macros
-        self._includes = Includes(client, titles, self.read)
+        self._titles = cache(titles)
+        self._includes = Includes(client, self._titles, self.read)
         self._names: dict[str, str | None] = {}
         self._files: dict[str, Mapping[str, str]] = {}
         self._targets: dict[str, Entry | None] = {}
@@ -49,52 +51,54 @@ class References:
         """Look up, at once, the pages that these bodies show, those that they link by id alone, the people whom they mention and those who
         wrote them.
 
-        Cost in requests: ⌈unknown pages / 50⌉ at each of three levels, ⌈unknown links by id / 250⌉ (Data Center 100) and as many again
-        where some are blog posts, ⌈unknown people / 250⌉, and 1 for a body in ADF that names a file of its own page by nothing but an id.
+        Cost in requests: ⌈unknown pages / 50⌉ at each of three levels, ⌈unknown links by id / 250⌉ (Data Center 100) for pages and for blog
+        posts in scope, none for others, ⌈unknown people / 250⌉, and 1 for a body in ADF that names a file of its own page by nothing but
+        an id.
 
         :param contents: each body with the space that it is in (``id``, ``key``).
         """
         shown = self._includes.look_up([(space["id"], space["key"], content) for _, content, space in contents])
         wanted: set[str] = set()
-        linked: dict[str, None] = {}
-        for fetched, content in (*((f, c) for f, c, _ in contents), *((i.fetched, i.content) for i in shown)):
-            if any(
-                _is_nameless(r) and _container_id(r, fetched.entry) == fetched.entry.content_id
-                for r in content.references
+        linked: dict[LinkedType, dict[str, None]] = {type_: {} for type_ in LINKED}
+        for fetched, content, space_id in (
+            *((fetched, content, space["id"]) for fetched, content, space in contents),
+            *((each.fetched, each.content, each.fetched.entry.space_id) for each in shown),
+        ):
+            entry = fetched.entry
+            if entry.content_id not in self._files and any(
+                _is_nameless(r) and _container_id(r, entry) == entry.content_id for r in content.references
             ):
-                self._files[fetched.entry.content_id] = self._client.file_names(fetched.entry)
-            wanted.update(r.id for r in content.references if isinstance(r, model.UserReference))
-            linked.update(dict.fromkeys(self._linked_by_id(content, fetched.entry)))
-            for person in (fetched.entry.creator, fetched.entry.last_editor):
+                self._files[entry.content_id] = self._client.file_names(entry)
+            wanted.update(
+                r.id for r in content.references if isinstance(r, model.UserReference) and len(r.id) <= _LONGEST_PERSON
+            )
+            for content_id in self._linked_by_id(content, entry):
+                # What is not in scope is not asked for: its title may not stand here.
+                if content_id not in self._targets and (type_ := self._titles().type_of(space_id, content_id)):
+                    linked[type_][content_id] = None
+            for person in (entry.creator, entry.last_editor):
                 if person is not None and person.name is not None:
                     self._names.setdefault(person.id, person.name)
                 elif person is not None:
                     wanted.add(person.id)
         unknown = sorted(wanted - self._names.keys())
         if unknown:
-            found = self._client.people(unknown)
-            self._names.update({i: found.get(i) for i in unknown})
-        self._look_up_linked([content_id for content_id in linked if content_id not in self._targets][:_MOST_TARGETS])
+            people = self._client.people(unknown)
+            self._names.update({i: people.get(i) for i in unknown})
+        for type_, ids in linked.items():
+            if ids:
+                found = self._client.look_up(type_, list(ids))
+                self._targets.update({i: found.get(i) for i in ids})
 
     def _linked_by_id(self, content: model.Content, entry: Entry) -> Iterator[str]:
-        """Yield the ids of what a body links without saying its title."""
+        """Yield what a body writes as the ids of what it links without saying its title: authors may have typed anything."""
         for reference in content.references:
             if isinstance(reference, model.ContentReference):
-                content_id: str | None = reference.content_id
+                yield reference.content_id
             elif isinstance(reference, model.UrlReference):
                 title, content_id = read_link(absolute(reference.url, entry, self._client.site), self._client.site)
-                content_id = None if title else content_id
-            else:
-                continue
-            if content_id is not None and content_id.isascii() and content_id.isdigit() and int(content_id) < 2**63:
-                yield content_id
-
-    def _look_up_linked(self, content_ids: Sequence[str]) -> None:
-        self._targets.update(dict.fromkeys(content_ids))
-        for type_ in _LINKED:
-            unknown = [content_id for content_id in content_ids if self._targets[content_id] is None]
-            if unknown:
-                self._targets.update(self._client.look_up(type_, unknown))
+                if content_id is not None and not title:
+                    yield content_id
 
     def names_for(self, entry: Entry, known: Mapping[str, str]) -> dict[str, str]:
         """Return the names of an item's people: those that the plan knew, and those that an edit since then brought in."""
@@ -126,7 +130,8 @@ class _Resolver:
 
     ``/display/<space key>/<title>`` and ``/pages/viewpage.action?pageId=<id>`` are addresses that both editions redirect to the page, also
     after it was renamed or moved; so a link by title costs no request. What is linked by id alone has its title from a look-up, and only
-    where it is in the same space: who may read this item need not be allowed to know what is in another one.
+    where it is in the same space and the datasource takes it: who may read this item need not be allowed to know what is elsewhere, and
+    what is left out of the index is left out with its title.
     """
 
     def __init__(

@@ -119,6 +119,90 @@ def test_links_by_id_do_not_tell_titles_of_other_spaces_or_of_the_trash(sandbox,
     ]
 
 
+LEFT_OUT = {
+    "a label": {"exclude_labels": ["secret"]},
+    "another branch": {"root_pages": []},
+    "a type": {"enable_blogposts": False},
+}
+
+
+@pytest.mark.parametrize("why", LEFT_OUT)
+def test_links_by_id_do_not_tell_titles_of_what_the_datasource_leaves_out(sandbox, tmp_path, why):
+    wiki = Wiki(sandbox, tmp_path)
+    wiki.model.create_space("DOCS")
+    site = sandbox.endpoint.rstrip("/")
+    home = wiki.model.create_page("DOCS", "Home", "<p>x</p>")
+    inside = wiki.model.create_page("DOCS", "Holidays", "<p>x</p>", parent=home)
+    if why == "a type":
+        outside = wiki.model.create_blogpost("DOCS", "Layoffs in May", "<p>x</p>")
+    else:
+        outside = wiki.model.create_page("DOCS", "Layoffs in May", "<p>x</p>", labels=["secret"])
+    wiki.definition |= {k: [home] if k == "root_pages" else v for k, v in LEFT_OUT[why].items()}
+    tiny = site + wiki.model.item(outside).tiny_path
+    address = f"{site}/pages/viewpage.action?pageId={outside}"
+    links = [
+        f'<a href="{tiny}">{tiny}</a>',
+        f'<a href="{address}" />',
+        *(f'<ac:link><ri:content-entity ri:content-id="{each}" /></ac:link>' for each in (outside, inside)),
+    ]
+    page = wiki.model.create_page("DOCS", "Linking", "".join(f"<p>{link}</p>" for link in links), parent=home)
+    assert wiki.run().clean
+    documents = wiki.documents()
+    assert documents.keys() == {home, inside, page}
+    assert documents[page].content.strip().split("\n\n") == [
+        f"<{tiny}>",
+        f"<{address}>",
+        f"[unknown content]({address})",
+        f"[Holidays]({documents[inside].url})",
+    ]
+    assert "Layoffs" not in str(documents[page].to_json())
+
+
+def test_any_number_of_links_by_id_bear_titles(sandbox, tmp_path):
+    wiki = Wiki(sandbox, tmp_path)
+    wiki.model.create_space("DOCS")
+    targets = [wiki.model.create_page("DOCS", f"Target {number}", "") for number in range(1_050)]
+    link = '<p><ac:link><ri:content-entity ri:content-id="{}" /></ac:link></p>'
+    # Each has few of its own, and they are converted together.
+    pages = [
+        wiki.model.create_page("DOCS", f"Linking {first}", "".join(map(link.format, targets[first : first + 350])))
+        for first in (0, 350, 700)
+    ]
+    assert wiki.run().clean
+    documents = wiki.documents()
+    named = [link.title for page in pages for link in documents[page].links]
+    assert named == [f"Target {number}" for number in range(1_050)]
+
+
+NINES = "9" * 5_000
+ENTITY = f'<ri:content-entity ri:content-id="{NINES}" />'
+ODD = {
+    "an id of 5,000 digits": f"<ac:link>{ENTITY}</ac:link>",
+    "such a page id": f'<a href="/pages/viewpage.action?pageId={NINES}">x</a>',
+    "such a path": f'<a href="/spaces/DOCS/pages/{NINES}">x</a>',
+    "an id of other digits": '<ac:link><ri:content-entity ri:content-id="²٣" /></ac:link>',
+    "no address": '<a href="http://[::1/x?pageId=1">x</a>',
+    "a file of such a page": f'<ac:link><ri:attachment ri:filename="a">{ENTITY}</ri:attachment></ac:link>',
+    "such a page shown": '<ac:structured-macro ac:name="include"><ac:parameter ac:name="">'
+    f"<ac:link>{ENTITY}</ac:link></ac:parameter></ac:structured-macro>",
+    "a person of a long name": f'<ac:link><ri:user ri:username="{"m" * 70_000}" /></ac:link>',
+    "a person of a long id": f'<ac:link><ri:user ri:account-id="{"m" * 70_000}" /></ac:link>',
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_reference_that_nothing_can_have_costs_no_page(sandbox, tmp_path, odd):
+    wiki = Wiki(sandbox, tmp_path)
+    wiki.model.create_space("DOCS")
+    wiki.model.create_page("DOCS", "Other", "<p>x</p>")
+    body = ODD[odd].replace('href="/', f'href="{sandbox.endpoint.rstrip("/")}/')
+    page = wiki.model.create_page("DOCS", "Linking", f"<p>before {body} after</p>")
+    assert wiki.run().clean
+    assert wiki.indexed() == wiki.expected()
+    words = wiki.documents()[page].content.split()
+    assert (words[0], words[-1]) == ("before", "after")
+
+
 def test_links_by_id_are_looked_up_in_bulk_and_once(sandbox, tmp_path):
     wiki = Wiki(sandbox, tmp_path)
     wiki.model.create_space("DOCS")
