@@ -6,7 +6,7 @@ batch; it stops nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from typing import Any, Literal, cast
@@ -106,6 +106,9 @@ class _Batch:
     open_items: int
 
 
+_Waiting = tuple[PlanItem, _Batch, Fetched, Any]
+
+
 class _Extraction:
     def __init__(self, run: RunContext, journal: Journal, plan: Plan, shard: int, client: ConfluenceClient) -> None:
         self.run = run
@@ -199,7 +202,7 @@ class _Extraction:
     def _fetch(self, type_: str, wanted: dict[str, tuple[PlanItem, _Batch]]) -> None:
         if not wanted:
             return
-        waiting: list[tuple[PlanItem, _Batch, Fetched, Any]] = []
+        waiting: list[_Waiting] = []
         chars = 0
         open_ids = set(wanted)
         answers = (
@@ -233,7 +236,7 @@ class _Extraction:
             self.gone += 1
             self._add(batch, {"op": "upsert", "id": item.content_id, "gone": True})
 
-    def _convert(self, waiting: list[tuple[PlanItem, _Batch, Fetched, Any]]) -> None:
+    def _convert(self, waiting: list[_Waiting]) -> None:
         shown = self.renderings.show([(fetched, content) for _, _, fetched, content in waiting])
         if shown:
             waiting = [
@@ -241,20 +244,13 @@ class _Extraction:
                 for item, batch, fetched, content in waiting
                 if not self._leave(item, batch, fetched, shown.get(item.content_id))
             ]
-        self.references.look_up([(fetched, content, i.surroundings["space"]) for i, _, fetched, content in waiting])
-        for item, batch, fetched, content in waiting:
+        for item, batch, fetched, content in self._looked_up(waiting):
             try:
                 text = self.references.text(fetched, content, item.surroundings["space"])
             except ConfluenceProviderError:
                 raise
             except Exception as error:  # noqa: BLE001 - one page that breaks the converter must not stop the others
-                failure = Failure(
-                    item.content_id,
-                    item.type,
-                    "conversion",
-                    f"the body could not be converted ({type(error).__name__})",
-                )
-                self._add_failure(batch, item, failure)
+                self._add_failure(batch, item, _unconverted(item, error))
                 continue
             found = shown.get(item.content_id)
             if found is None:
@@ -277,6 +273,20 @@ class _Extraction:
         # A page that was not asked for stays as long ago as it is, so that the next look takes the oldest first.
         self._add(batch, line | ({"rendered": found.rendered} if found.asked else {}))
         return True
+
+    def _looked_up(self, waiting: Sequence[_Waiting]) -> list[_Waiting]:
+        """Look up what bodies refer to, and return those of which it could be: all of them at once, or, where that breaks, each alone."""
+        try:
+            self.references.look_up([(fetched, content, i.surroundings["space"]) for i, _, fetched, content in waiting])
+        except ConfluenceProviderError:
+            raise
+        except Exception as error:  # noqa: BLE001 - authors, and handlers of others, refer to anything; that is one page's failure
+            if len(waiting) > 1:
+                return [found for each in waiting for found in self._looked_up([each])]
+            item, batch, _, _ = waiting[0]
+            self._add_failure(batch, item, _unconverted(item, error))
+            return []
+        return list(waiting)
 
     def _titles(self) -> Titles:
         """Return what titles and ids meant when this run listed."""
@@ -357,6 +367,12 @@ def read_staged(line: Mapping[str, Any]) -> Document | Tombstone | None:
         _ = line["failure"]["reason"], line["failure"]["message"]
         return None
     return Document.from_json(line["document"])
+
+
+def _unconverted(item: PlanItem, error: Exception) -> Failure:
+    return Failure(
+        item.content_id, item.type, "conversion", f"the body could not be converted ({type(error).__name__})"
+    )
 
 
 def _as_planned(entry: Entry, planned: Entry) -> Entry:

@@ -203,6 +203,27 @@ def test_a_reference_that_nothing_can_have_costs_no_page(sandbox, tmp_path, odd)
     assert (words[0], words[-1]) == ("before", "after")
 
 
+def test_a_handler_that_refers_to_no_text_costs_its_own_page_alone(sandbox, tmp_path, monkeypatch):
+    (tmp_path / "acme_mentions.py").write_text(
+        "from airflow_provider_confluence.content import model\n\n\n"
+        "def mention(walker, macro):\n"
+        "    walker.refer(model.UserReference(5, 'account'))\n"
+        "    return ['someone']\n"
+    )
+    info = tmp_path / "acme_mentions-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-mentions\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[airflow_provider_confluence.macros]\nmention = acme_mentions:mention\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    wiki = Wiki(sandbox, tmp_path)
+    wiki.model.create_space("DOCS")
+    fine = [wiki.model.create_page("DOCS", f"Page {number}", "<p>x</p>") for number in range(3)]
+    wiki.model.create_page("DOCS", "Odd", '<ac:structured-macro ac:name="mention" />')
+    result = wiki.run()
+    assert result.counts["failed"] == 1
+    assert set(fine) == wiki.documents().keys()
+
+
 def test_links_by_id_are_looked_up_in_bulk_and_once(sandbox, tmp_path):
     wiki = Wiki(sandbox, tmp_path)
     wiki.model.create_space("DOCS")
