@@ -36,7 +36,14 @@ if TYPE_CHECKING:
 __all__ = ["build_dags", "dag_id_of"]
 
 PREFIX = "confluence__"
-MODES = ("auto", "full", "reconcile", "changes", "verify", "rebuild")
+MODES = {
+    "auto": "auto: the latest changes, and everything where that is due or cheap",
+    "full": "full: extract everything again",
+    "reconcile": "reconcile: compare everything in scope with what is indexed",
+    "changes": "changes: the latest changes only",
+    "verify": "verify: compare everything, and what the sink really holds",
+    "rebuild": "rebuild: fill a new index and swap it in (OpenSearch, Elasticsearch)",
+}
 # Constant, so that the same settings always give the same DAG; with catchup off its value means nothing else.
 _START = datetime(2025, 1, 1, tzinfo=timezone.utc)
 _MINUTES_OF_DAY = 24 * 60
@@ -172,19 +179,24 @@ def _build(
                 "auto",
                 type="string",
                 enum=list(MODES),
-                description="full extracts everything again, rebuild does so into a new index, reconcile compares everything",
-            ),
-            "allow_mass_delete": Param(
-                None,
-                type=["null", "integer"],
-                minimum=1,
-                description="the revision that the message of a red run names: its withheld deletions go ahead",
+                values_display=MODES,
+                title="What to look at",
+                description="Scheduled runs are auto. Nothing that did not change is fetched again, but by full and rebuild.",
             ),
             "content_ids": Param(
                 None,
                 type=["null", "array"],
                 items={"type": "string"},
-                description="look at these items alone, and extract them again; one id a line",
+                title="Only these items",
+                description="Ids of pages, blog posts, attachments or comments, one a line: these alone are looked at, and extracted "
+                "again. Goes with mode auto only.",
+            ),
+            "allow_mass_delete": Param(
+                None,
+                type=["null", "integer"],
+                minimum=1,
+                title="Consent to deletions",
+                description="The revision that the message of a red run names: the deletions that it withheld go ahead, and no others.",
             ),
         },
         "tags": sorted(tags),

@@ -99,7 +99,37 @@ def test_the_asset_is_an_inlet_of_commit_and_the_alias_its_only_outlet(variable:
 def test_the_modes_offered_are_those_of_the_sync() -> None:
     from airflow_provider_confluence.sync import list_changes
 
-    assert MODES == list_changes.MODES
+    assert tuple(MODES) == list_changes.MODES
+
+
+def test_the_trigger_form_can_be_read(variable: Any) -> None:
+    variable({"docs": {"space": "DOCS"}})
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    # What Airflow's form shows is what the serialized DAG says.
+    params = DagSerialization.from_dict(json.loads(serialized.serialized())["confluence__docs"]).params
+    assert list(params) == ["mode", "content_ids", "allow_mass_delete"]
+    form = {name: params.get_param(name) for name in params}
+    for param in form.values():
+        assert param.description
+        assert param.schema["title"]
+    mode = form["mode"].schema
+    assert set(mode["values_display"]) == set(mode["enum"])
+    assert all(text.startswith(f"{value}: ") for value, text in mode["values_display"].items())
+    assert form["content_ids"].schema["items"] == {"type": "string"}
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"), [("mode", "everything"), ("content_ids", "1 2"), ("content_ids", [1]), ("allow_mass_delete", 0)]
+)
+def test_a_parameter_that_cannot_be_is_refused_when_it_is_triggered(variable: Any, name: str, wrong: object) -> None:
+    from airflow.sdk.exceptions import ParamValidationError
+
+    variable({"docs": {"space": "DOCS"}})
+    params = build_dags()["confluence__docs"].params
+    params.validate()
+    with pytest.raises(ParamValidationError):
+        params[name] = wrong
 
 
 def test_nothing_of_the_variable_enters_a_template_field(variable: Any) -> None:
@@ -175,6 +205,39 @@ def test_a_variable_broken_in_mid_run_does_not_stop_the_run(on_cloud: Deployment
     on_cloud.monkeypatch.delenv("_AIRFLOW_PARSING_CONTEXT_DAG_ID")
     assert run.go_on().state == "success"
     assert on_cloud.titles() == on_cloud.visible()
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ({"allowed_datasources": "team-*"}, "does not serve datasource"),
+        ({"allowed_spaces": ["OPS"]}, "does not serve space DOCS of datasource"),
+    ],
+)
+def test_a_connection_serves_whom_it_says_and_asks_confluence_for_nobody_else(
+    on_cloud: Deployment, capfd: pytest.CaptureFixture[str], extra: dict[str, Any], said: str
+) -> None:
+    connection = json.loads(os.environ["AIRFLOW_CONN_CONFLUENCE_DEFAULT"])
+    connection["extra"] = {**(connection.get("extra") or {}), **extra}
+    on_cloud.monkeypatch.setenv("AIRFLOW_CONN_CONFLUENCE_DEFAULT", json.dumps(connection))
+    on_cloud.sandbox.requests.clear()
+    red = on_cloud.run()
+    assert (red.state, red.tries("list_changes")) == ("failed", 1)
+    assert said in capfd.readouterr().out
+    assert len(on_cloud.sandbox.requests) == 0
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_sink_writes_where_the_deployment_allows_it(
+    on_cloud: Deployment, tmp_path: Path, capfd: pytest.CaptureFixture[str], inside: bool
+) -> None:
+    on_cloud.monkeypatch.setenv("AIRFLOW__CONFLUENCE__ALLOWED_PATHS", str(tmp_path / "allowed"))
+    folder = tmp_path / ("allowed" if inside else "elsewhere") / "index"
+    on_cloud.define(sink={"type": "local", "path": str(folder)})
+    run = on_cloud.run()
+    assert run.state == ("success" if inside else "failed")
+    assert (folder / "indexing_documents.sqlite3").exists() is inside
+    assert (f"sink.path: {folder} is outside of" in capfd.readouterr().out) is not inside
 
 
 # ------------------------------------------------------------------------------------------ schedules
