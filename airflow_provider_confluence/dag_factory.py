@@ -20,12 +20,13 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_confluence.datasource import DEFAULT_INTERVAL, Datasource, parse_duration, read_datasource
+from airflow_provider_confluence.datasource import Datasource, parse_duration, read_datasource
 from airflow_provider_confluence.definitions import entries, parse, read_file
 from airflow_provider_confluence.errors import DatasourceError
 from airflow_provider_confluence.operators._deployment import (
     CONNECTOR_VARIABLE,
     DATASOURCES_VARIABLE,
+    read_connector_block,
     read_definitions,
     read_variable,
 )
@@ -86,6 +87,7 @@ def build_dags(
     raw: Any = {}
     unsayable: Mapping[str, DatasourceError] = {}
     found: Mapping[str, Datasource | DatasourceError]
+    connector = read_connector_block(connector_variable)
     try:
         if file is not None:
             where = str(Path(caller).parent / file)
@@ -96,7 +98,7 @@ def build_dags(
         else:
             where = f"Variable {variable}"
             raw = parse(read_variable(variable) or "{}", where)
-        found = {**read_definitions(raw, where, connector_variable), **unsayable}
+        found = {**read_definitions(raw, where, connector), **unsayable}
     except DatasourceError as error:
         if not in_variable or wanted is None or not wanted.startswith(PREFIX):
             raise
@@ -108,7 +110,9 @@ def build_dags(
         dag_id = dag_id_of(datasource_id)
         if wanted is not None and wanted != dag_id:
             continue
-        settings = datasource if isinstance(datasource, Datasource) else _stand_in(raw.get(datasource_id))
+        settings = (
+            datasource if isinstance(datasource, Datasource) else _stand_in(raw.get(datasource_id), connector.value)
+        )
         dag = _build(
             dag_id,
             datasource_id,
@@ -275,21 +279,23 @@ def _executor_problem(datasource_id: str, own: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _stand_in(entry: object) -> Datasource:
-    """Return settings for the DAG of a datasource that cannot be read: its own switch and interval where these can."""
-    given = entry if isinstance(entry, Mapping) else {}
-    kept = {key: given[key] for key in ("enabled", "interval") if key in given}
-    for settings in (
-        kept,
-        {"enabled": kept.get("enabled", True)},
-        {"interval": kept.get("interval", DEFAULT_INTERVAL)},
-        {},
-    ):
-        try:
-            return read_datasource("stand-in", {"space": ["-"], **settings})
-        except DatasourceError:
-            continue
-    raise AssertionError("the defaults are no datasource")
+def _stand_in(entry: object, connector: Mapping[str, Any]) -> Datasource:
+    """Return settings for the DAG of a datasource that cannot be read: its own switch and interval, or the connector's, where these can."""
+    kept: dict[str, Any] = {}
+    for key in ("enabled", "interval"):
+        for given in (entry, connector):
+            if isinstance(given, Mapping) and key in given and _can_be_read({key: given[key]}):
+                kept[key] = given[key]
+                break
+    return read_datasource("stand-in", {"space": ["-"], **kept})
+
+
+def _can_be_read(settings: Mapping[str, Any]) -> bool:
+    try:
+        read_datasource("stand-in", {"space": ["-"], **settings})
+    except DatasourceError:
+        return False
+    return True
 
 
 def _hash(text: str) -> int:

@@ -23,7 +23,7 @@ from airflow_provider_confluence.datasource_settings import (
 )
 from airflow_provider_confluence.documents import TREE_TYPES
 from airflow_provider_confluence.errors import DatasourceError
-from airflow_provider_confluence.settings import Say, Twice, kind_of, parse_duration
+from airflow_provider_confluence.settings import BELONGS_ELSEWHERE, Say, Twice, kind_of, parse_duration
 
 __all__ = [
     "ATTACHMENT_TYPES",
@@ -41,6 +41,7 @@ __all__ = [
     "read_datasources",
 ]
 
+_IMPORT = "airflow-confluence import FILE makes the connection and the entry here of a datasource of Coco Server"
 DEFAULT_INTERVAL = "5m"
 DEFAULT_QUEUE = "indexing_documents"
 # The settings that hold several texts.
@@ -211,6 +212,8 @@ def datasources_in(
     """
     if not isinstance(value, dict):
         raise DatasourceError([f"expected an object with one entry a datasource, found {kind_of(value)}"])
+    if value.get("type") == "connector" and "connector" in value:
+        raise DatasourceError([f"this is a datasource of Coco Server; {_IMPORT}"])
     twice = value.keys_given_twice if isinstance(value, Twice) else ()
     found: dict[str, Datasource | DatasourceError] = {}
     for datasource_id, entry in value.items():
@@ -239,14 +242,12 @@ def read_datasource(datasource_id: str, value: object, *, defaults: Mapping[str,
     if not isinstance(value, dict):
         say("", f"expected an object, found {kind_of(value)}")
         raise DatasourceError(problems)
+    if "connector" in value:
+        say("connector", f"this is as in Coco Server; {_IMPORT}")
     for key in CREDENTIALS:
         if key in value:
-            say(
-                key,
-                "credentials and addresses belong into the connection that conn_id names, never into a Variable; "
-                "airflow-confluence import FILE makes both of a datasource of Coco Server",
-            )
-    own = Twice({key: entry for key, entry in value.items() if key not in CREDENTIALS})
+            say(key, f"{BELONGS_ELSEWHERE} that conn_id names, never into a Variable; {_IMPORT}")
+    own = Twice({key: entry for key, entry in value.items() if key not in (*CREDENTIALS, "connector")})
     own.keys_given_twice = value.keys_given_twice if isinstance(value, Twice) else ()
     for key, entry in (defaults or {}).items():
         own.setdefault(key, entry)

@@ -16,6 +16,9 @@ from typing import Any, Protocol
 Say = Callable[[str, str], None]
 """Takes the path of a setting and a sentence about what is wrong there."""
 
+BELONGS_ELSEWHERE = "credentials and addresses belong into the connection"
+"""How a sentence begins about what has no place in a Variable, which more people read and edit."""
+
 _LONGEST = timedelta(days=366)  # a scheduler that adds more than the calendar holds would stop for everybody
 _GO_DURATION = re.compile(r"(?:([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))")
 _UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}

@@ -158,6 +158,24 @@ def test_a_token_in_a_datasource_is_refused_without_repeating_it():
     assert "s3cr3t-t0ken" not in str(caught.value)
 
 
+def test_a_credential_in_the_settings_of_a_sink_is_refused_without_repeating_it():
+    sink = {"type": "opensearch", "password": "s3cr3t-t0ken", "hosts": ["https://me:s3cr3t-t0ken@x.example"]}
+    problems = problems_of({"space": "DOCS", "sink": sink})
+    assert [problem.partition(":")[0] for problem in problems] == ["docs.sink.password", "docs.sink.hosts"]
+    assert all("the connection that sink.conn_id names" in problem for problem in problems)
+    assert "s3cr3t" not in "".join(problems)
+
+
+def test_a_datasource_of_coco_server_is_known_and_the_command_named():
+    coco = {"name": "Wiki", "type": "connector", "connector": {"id": "confluence", "config": {"token": "s3cr3t-t0ken"}}}
+    assert "airflow-confluence import FILE" in problems_of({**coco, "space": "DOCS"})[0]
+    with pytest.raises(
+        DatasourceError, match="this is a datasource of Coco Server; airflow-confluence import FILE"
+    ) as caught:
+        read_datasources(json.dumps(coco))
+    assert "s3cr3t" not in str(caught.value)
+
+
 def test_a_broken_datasource_does_not_hide_the_good_ones():
     found = read_datasources(json.dumps({"good": {"space": "A"}, "bad": {"space": 7}}))
     assert isinstance(found["good"], Datasource)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,10 +32,30 @@ def read_variable(name: str) -> str | None:
     return None if text is None else str(text)
 
 
+@dataclass(frozen=True, slots=True)
+class ConnectorBlock:
+    """What holds for every datasource that says nothing else: the block as it is written, and what is wrong with it."""
+
+    value: Mapping[str, Any]
+    problems: tuple[str, ...] = ()
+
+
+def read_connector_block(variable: str) -> ConnectorBlock:
+    """Return the connector block that a Variable holds; an empty one where there is none. One look-up."""
+    text = read_variable(variable)
+    value: Any = {}
+    try:
+        value = parse_json("{}" if text is None else text)
+        return ConnectorBlock(read_connector(value))
+    except DatasourceError as error:
+        problems = tuple(f"Variable {variable}: {problem}" for problem in error.problems)
+        return ConnectorBlock(value if isinstance(value, dict) else {}, problems)
+
+
 def read_definitions(
-    definitions: object, where: str, connector_variable: str
+    definitions: object, where: str, connector: ConnectorBlock
 ) -> dict[str, Datasource | DatasourceError]:
-    """Return every datasource, a broken one as its error, with the connector block's defaults. One look-up, for that block.
+    """Return every datasource, a broken one as its error, with the connector block's defaults.
 
     A connector block that cannot be read makes every datasource a broken one, so that none vanishes because of it; its problems and those
     of the datasource are told together.
@@ -43,21 +64,15 @@ def read_definitions(
     :param where: what it is called in messages.
     :raises DatasourceError: when it cannot be read as a whole.
     """
-    connector: Mapping[str, Any] = {}
-    broken: tuple[str, ...] = ()
-    try:
-        connector = _connector(connector_variable)
-    except DatasourceError as error:
-        broken = error.problems
     try:
         value = parse_json(definitions) if isinstance(definitions, str) else definitions
-        found = datasources_in(value, connector=connector)
+        found = datasources_in(value, connector={} if connector.problems else connector.value)
     except DatasourceError as error:
         raise DatasourceError([f"{where}: {problem}" for problem in error.problems]) from error
-    if not broken:
+    if not connector.problems:
         return found
     return {
-        id_: DatasourceError([*broken, *(each.problems if isinstance(each, DatasourceError) else ())])
+        id_: DatasourceError([*connector.problems, *(each.problems if isinstance(each, DatasourceError) else ())])
         for id_, each in found.items()
     }
 
@@ -76,22 +91,13 @@ def find_datasource(
         definitions, where = read_variable(variable), f"Variable {variable}"
         if definitions is None:
             raise ConfigurationError(f"there is no Variable {variable}, so there is no datasource {datasource_id}")
-    found = read_definitions(definitions, where, connector_variable).get(datasource_id)
+    connector = read_connector_block(connector_variable)
+    found = read_definitions(definitions, where, connector).get(datasource_id)
     if found is None:
         raise ConfigurationError(f"there is no datasource {datasource_id} in the {where}")
     if isinstance(found, DatasourceError):
         raise found
     return found
-
-
-def _connector(variable: str) -> Mapping[str, Any]:
-    text = read_variable(variable)
-    if text is None:
-        return {}
-    try:
-        return read_connector(parse_json(text))
-    except DatasourceError as error:
-        raise DatasourceError([f"Variable {variable}: {problem}" for problem in error.problems]) from error
 
 
 # ------------------------------------------------------------------------------------------ storage

@@ -7,17 +7,29 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_confluence.errors import ConfigurationError
-from airflow_provider_confluence.settings import Flag, Say, Setting, Table, Text, Whole, hint, kind_of
+from airflow_provider_confluence.settings import (
+    BELONGS_ELSEWHERE,
+    Flag,
+    Say,
+    Setting,
+    Table,
+    Text,
+    Whole,
+    hint,
+    kind_of,
+)
 
 DEFAULT_TYPE = "local"
 _CONNECTION = Text(r".{1,250}", "the id of a connection")
 _FOLDER = Text(r"[^\x00]*[^\x00\s][^\x00]*", "the path of a folder")
 _FILE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}"
 _ALIAS = r"[a-z0-9][a-z0-9._-]{0,199}"  # the servers' own rule for names, with room for what is appended
+_CREDENTIALS = ("token", "password", "api_key", "username", "login", "url", "host", "hosts", "endpoint")
 _MEGABYTES_32 = 32 * 1024 * 1024
 
 
@@ -149,7 +161,11 @@ def check_sink(path: str, value: Any, say: Say) -> dict[str, Any]:
         say(path, f'expected an object with a type, such as {{"type": "local"}}{_found(value)}')
         return {}
     if chosen in SINKS:
-        table_of(SINKS[chosen]).read(path, value, say)
+        kind = SINKS[chosen]
+        misplaced = [key for key in _CREDENTIALS if key in value and "conn_id" in (s.name for s in kind.settings)]
+        for key in misplaced:
+            say(f"{path}.{key}", f"{BELONGS_ELSEWHERE} that sink.conn_id names, never into a Variable")
+        table_of(kind).read(path, _without(value, misplaced), say)
         return dict(value)
     from airflow_provider_confluence.sinks.registry import sink_types  # which looks through the installed packages
 
@@ -182,6 +198,13 @@ def read_settings(type_: str, settings: Mapping[str, Any], destination: str) -> 
     if problems:
         raise ConfigurationError("\n".join(problems))
     return {setting.name: found.get(setting.name, setting.default) for setting in kind.settings}
+
+
+def _without(value: dict[str, Any], keys: list[str]) -> dict[str, Any]:
+    found = copy(value)  # which stays what remembers keys given twice
+    for key in keys:
+        del found[key]
+    return found
 
 
 def _found(value: Any) -> str:

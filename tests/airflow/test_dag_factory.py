@@ -177,6 +177,18 @@ def test_a_broken_entry_keeps_its_interval_and_its_switch(variable: Any) -> None
     assert gaps(dags["confluence__odd"]) == gaps(dags["confluence__no"]) == {timedelta(minutes=5)}
 
 
+@pytest.mark.parametrize("more", [{}, {"intervall": "2h"}])
+def test_a_broken_entry_keeps_the_interval_of_the_connector_block(variable: Any, more: dict[str, Any]) -> None:
+    variable({"interval": "6h", "enabled": False, **more}, "confluence_connector")
+    variable(
+        {"own": {"space": 7, "interval": "1h", "enabled": True}, "odd": {"enabled": True, "interval": "soon"}, "off": 7}
+    )
+    dags = build_dags()
+    assert gaps(dags["confluence__own"]) == {timedelta(hours=1)}
+    assert gaps(dags["confluence__odd"]) == {timedelta(hours=6)}
+    assert dags["confluence__off"].schedule is None
+
+
 def test_a_broken_connector_block_hides_no_datasource(on_cloud: Deployment, capfd: pytest.CaptureFixture[str]) -> None:
     on_cloud.monkeypatch.setenv("AIRFLOW_VAR_CONFLUENCE_CONNECTOR", '{"intervall": "1h"}')
     run = on_cloud.run()
