@@ -1,6 +1,7 @@
 """``airflow-confluence``: index a Confluence without a scheduler, search what was indexed, see how it stands, try it all on a sandbox.
 
-One module a command: ``add`` describes it to the parser, and what is heavy is imported when it runs. No command here imports Airflow.
+One module a command: ``add`` describes it to the parser, and what is heavy is imported when it runs. Airflow is imported only where
+its connections are asked for.
 """
 
 from __future__ import annotations
@@ -10,10 +11,22 @@ import sys
 from collections.abc import Sequence
 
 from airflow_provider_confluence import __version__
-from airflow_provider_confluence.cli import adopt, drain, export, import_, probe, purge, sandbox, search, status, sync
+from airflow_provider_confluence.cli import (
+    adopt,
+    check,
+    drain,
+    export,
+    import_,
+    probe,
+    purge,
+    sandbox,
+    search,
+    status,
+    sync,
+)
 from airflow_provider_confluence.errors import ConfluenceProviderError
 
-_COMMANDS = (sync, search, status, purge, adopt, drain, import_, export, probe, sandbox)
+_COMMANDS = (check, sync, search, status, purge, adopt, drain, import_, export, probe, sandbox)
 _EPILOG = """\
 exit codes:
   0    done

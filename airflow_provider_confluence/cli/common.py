@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import os
 import sys
@@ -40,16 +41,23 @@ def add_command(commands: Commands, name: str, help_: str, description: str, exa
     return parser
 
 
-def add_connection(parser: argparse.ArgumentParser) -> None:
+def add_connection(parser: argparse.ArgumentParser, *, required: bool = True) -> None:
     """Add the options that say how to reach a Confluence; the token has none."""
     parser.add_argument(
-        "--endpoint", required=True, metavar="URL", help="base URL, such as https://site.atlassian.net/wiki"
+        "--endpoint", required=required, metavar="URL", help="base URL, such as https://site.atlassian.net/wiki"
     )
     parser.add_argument(
         "--username", metavar="U", help="account e-mail (Cloud) or user name; leave out for a personal access token"
     )
     parser.add_argument(
         "--deployment", choices=("auto", "cloud", "datacenter"), default="auto", help="edition (default: found out)"
+    )
+    parser.add_argument(
+        "--extra",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="any extra of a connection, such as cloud_id=…, anonymous=true or ca_bundle=ca.pem; may be given several times",
     )
 
 
@@ -69,17 +77,27 @@ def add_datasources(parser: argparse.ArgumentParser, help_: str) -> None:
 
 
 def connection_settings(options: argparse.Namespace) -> ConnectionSettings:
-    """Return what the options and the environment say. :raises ConfigurationError: without a token."""
-    from airflow_provider_confluence.confluence.client import ConnectionSettings
+    """Return what the options and the environment say.
 
-    token = os.environ.get(TOKEN_VARIABLE)
-    if not token:
+    :raises ConfigurationError: without a token, unless ``--extra anonymous=true`` says so, and for an extra that is not known.
+    """
+    from airflow_provider_confluence.confluence.extras import CONNECTION_EXTRAS, Extras
+
+    extras: dict[str, str] = {"deployment": options.deployment}
+    for assignment in options.extra:
+        name, equals, value = assignment.partition("=")
+        if not equals or name not in CONNECTION_EXTRAS:
+            near = difflib.get_close_matches(name, CONNECTION_EXTRAS, n=1)
+            meant = f"did you mean {near[0]}?" if near else f"the extras are {', '.join(CONNECTION_EXTRAS)}"
+            raise ConfigurationError(f"--extra {name}: expected NAME=VALUE with an extra of a connection; {meant}")
+        extras[name] = value
+    read = Extras("--extra", extras)
+    token = os.environ.get(TOKEN_VARIABLE, "")
+    if not token and not read.flag("anonymous", default=False):
         raise ConfigurationError(
             f"the environment variable {TOKEN_VARIABLE} is not set; put the API token or personal access token there"
         )
-    return ConnectionSettings(
-        endpoint=options.endpoint, username=options.username, token=token, deployment=options.deployment
-    )
+    return read.settings(options.endpoint, options.username or "", token)
 
 
 # ------------------------------------------------------------------------------------------ places

@@ -68,7 +68,7 @@ def _run(options: argparse.Namespace) -> int:
     from airflow_provider_confluence.sync.commit import verdict
 
     settings = common.connection_settings(options)
-    datasource = _datasource(options)
+    datasource = datasource_of(options)
     started = time.monotonic()
     result = _sync(
         datasource,
@@ -95,7 +95,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 # ------------------------------------------------------------------------------------------ the definition
-def _datasource(options: argparse.Namespace) -> Datasource:
+def datasource_of(options: argparse.Namespace) -> Datasource:
+    """Return the datasource that the options describe. :raises ConfigurationError: where they are wrong, or describe none."""
     from airflow_provider_confluence.datasource import read_datasource
 
     datasource_id, definition = _from_file(options.datasources, options.id)

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from airflow_provider_confluence.testing.sandbox.access import Account
 from airflow_provider_confluence.testing.sandbox.conversions import Conversions
+from airflow_provider_confluence.testing.sandbox.counting import count_answer, counted_query
 from airflow_provider_confluence.testing.sandbox.cql import Search
 from airflow_provider_confluence.testing.sandbox.records import Item, Viewer
 from airflow_provider_confluence.testing.sandbox.v1_content import ContentWriter, expansions, row_cap
@@ -45,6 +46,7 @@ class CloudV1:
         self._router.add("GET", f"{_API}/user/current", self._current_user)
         self._router.add("GET", f"{_API}/user/bulk", self._bulk_users)
         self._router.add("GET", f"{_API}/content/search", self._content_search)
+        self._router.add("GET", f"{_API}/search", self._count)
         self._router.add("GET", f"{_API}/content/{{id}}/child/attachment/{{attachment}}/download", self._download)
         self._router.add("GET", f"{_API}/content/{{id}}/restriction/byOperation", self._restrictions)
         self._conversions = Conversions(model)
@@ -95,6 +97,11 @@ class CloudV1:
         rows = [self._writer(request).person(id_) for id_ in wanted if self._model.user(id_) is not None]
         links = {"base": request.origin + "/wiki", "context": "/wiki"}
         return json_response({"results": rows, "start": 0, "limit": 100, "size": len(rows), "_links": links})
+
+    def _count(self, request: Request) -> Response:
+        viewer: Viewer = "account" if "authorization" in request.headers else "anonymous"
+        found = self._search.find(counted_query(request), viewer)
+        return count_answer(request, len(found), request.origin + "/wiki", "/wiki")
 
     def _content_search(self, request: Request) -> Response:
         """Answer a CQL search: a cursor only, and a next address without ``/wiki`` [S]."""

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from airflow_provider_confluence.testing.sandbox.access import Account
 from airflow_provider_confluence.testing.sandbox.cloud_v1 import whole_number
+from airflow_provider_confluence.testing.sandbox.counting import count_answer, counted_query
 from airflow_provider_confluence.testing.sandbox.cql import Search
 from airflow_provider_confluence.testing.sandbox.records import Item, ItemType, Space, Viewer
 from airflow_provider_confluence.testing.sandbox.v1_content import ContentWriter, expansions, row_cap
@@ -53,6 +54,7 @@ class DataCenter:
             ("/rest/api/content", self._contents),
             ("/rest/api/content/scan", self._scan),
             ("/rest/api/content/search", self._content_search),
+            ("/rest/api/search", self._count),
             ("/rest/api/content/{id}", self._one_content),
             ("/rest/api/content/{id}/child/attachment", self._attachments),
             ("/rest/api/content/{id}/child/attachment/{attachment}/extractedtext", self._extracted_text),
@@ -321,6 +323,10 @@ class DataCenter:
         ]
         writer = self._writer(request)
         return self._offset_list(request, found, lambda item: writer.content(item, expand), 25, self._list_cap(expand))
+
+    def _count(self, request: Request) -> Response:
+        found = self._search.find(counted_query(request), self._viewer(request))
+        return count_answer(request, len(found), request.origin + self.context, self.context)
 
     def _content_search(self, request: Request) -> Response:
         cql = request.one("cql")

@@ -1,0 +1,243 @@
+"""Says whether a datasource can run: its spaces, its storage, its sink, its pool; and about what its first run will cost."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import secrets
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, cast
+
+from airflow_provider_confluence.confluence.cql import in_list
+from airflow_provider_confluence.confluence.gate import DEFAULT_IN_FLIGHT, DEFAULT_PER_SECOND
+from airflow_provider_confluence.errors import (
+    ConfigurationError,
+    ConfluenceProviderError,
+    SpaceNotFoundError,
+    StorageError,
+)
+from airflow_provider_confluence.findings import Finding
+from airflow_provider_confluence.sync.journal import Journal
+from airflow_provider_confluence.sync.scope import check_roots, find_spaces
+
+if TYPE_CHECKING:
+    from airflow_provider_confluence.confluence.client import ConfluenceClient, ConnectionSettings
+    from airflow_provider_confluence.confluence.cloud import CloudClient
+    from airflow_provider_confluence.datasource import Datasource
+    from airflow_provider_confluence.documents import Space
+    from airflow_provider_confluence.sinks.base import Sink
+    from airflow_provider_confluence.sync.storage import Storage
+
+NEAR_MISSES = 3
+SEEN_FROM = "checked-from.json"
+_KEYS_AT_A_TIME = 50
+_MOST_HOSTS = 50
+
+
+def last_good_run(storage: Storage, datasource_id: str) -> str | None:
+    """Return the day of the last committed run, ``None`` where there is none or it cannot be read."""
+    try:
+        head = Journal(storage, datasource_id).read_head()
+    except ConfluenceProviderError:
+        return None
+    return head.watermark[:10] if head is not None else None
+
+
+# ------------------------------------------------------------------------------------------ spaces
+def check_spaces(client: ConfluenceClient, datasource: Datasource) -> tuple[list[Finding], list[Space]]:
+    """Return whether every space is there, with near misses for those that are not, and the spaces. 1 to 3 requests."""
+    try:
+        spaces = list(find_spaces(client, datasource, {}).within.values())
+        check_roots(client, datasource, {space.id: space for space in spaces})
+    except SpaceNotFoundError as error:
+        return [_lost(client, key, error) for key in error.keys], []
+    except ConfluenceProviderError as error:
+        cause = "root_pages" if isinstance(error, ConfigurationError) else "spaces"
+        return [Finding("problem", "space", cause, str(error))], []
+    named = ", ".join(f"{space.key} ({space.name})" for space in spaces[:5])
+    more = f" and {len(spaces) - 5} more" if len(spaces) > 5 else ""
+    return [Finding("ok", "space", "found", f"{len(spaces)} space{'s' * (len(spaces) != 1)}: {named}{more}")], spaces
+
+
+def _lost(client: ConfluenceClient, key: str, error: SpaceNotFoundError) -> Finding:
+    if key == "*":
+        return Finding("problem", "space", "not_found", str(error))
+    try:
+        seen = client.spaces(["*"])
+    except ConfluenceProviderError:
+        seen = []
+    near = _near(key, seen)
+    what = f"Space {key} does not exist, or this account may not see it; Confluence answers both alike"
+    if near:
+        meant = " or ".join(f"{space.key} ({space.name})" for space in near)
+        return Finding("problem", "space", "not_found", what, f"Did you mean {meant}?")
+    return Finding(
+        "problem",
+        "space",
+        "not_found",
+        what,
+        f"The key stands in the space's address; the account sees {len(seen)} spaces: have it given access to this one",
+    )
+
+
+def _near(key: str, spaces: Sequence[Space]) -> list[Space]:
+    """Return the spaces whose key or name is most like what was typed, the likest first."""
+    names: dict[str, Space] = {}
+    for space in spaces:
+        names.setdefault(space.name.casefold(), space)
+    for space in spaces:
+        names[space.key.casefold()] = space
+    like = difflib.get_close_matches(key.casefold(), names, n=NEAR_MISSES * 2, cutoff=0.6)
+    return list({names[name].id: names[name] for name in like}.values())[:NEAR_MISSES]
+
+
+# ------------------------------------------------------------------------------------------ storage
+def check_storage(storage: Storage, *, host: str | None = None) -> list[Finding]:
+    """Return whether files can be written, read back and deleted, and from which hosts this was seen to be so.
+
+    A note of the host is left in the storage: another host that finds it there has proved that both see the same files. What no check from
+    one host can know is said.
+    """
+    here = host or socket.gethostname()
+    name = f"check-{secrets.token_hex(8)}.tmp"
+    proof = secrets.token_bytes(32)
+    try:
+        storage.write(name, proof)
+        try:
+            if storage.read(name) != proof:
+                raise StorageError(f"{storage.where(name)} was not read as it was written")
+        finally:
+            storage.delete(name)
+        before = _hosts(storage)
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        hosts = dict(sorted({**before, here: now}.items(), key=lambda item: item[1])[-_MOST_HOSTS:])
+        storage.write(SEEN_FROM, json.dumps({"hosts": hosts}).encode())
+    except StorageError as error:
+        return [
+            Finding(
+                "problem",
+                "storage",
+                "not_writable",
+                str(error),
+                "Set [confluence] storage_path to a folder or an object store that the tasks may write",
+            )
+        ]
+    found = [Finding("ok", "storage", "writable", f"{storage.where()} can be written, read back and deleted from here")]
+    others = sorted(set(before) - {here})
+    if others:
+        found.append(Finding("ok", "storage", "shared", f"The same files were seen from {', '.join(others)}"))
+    elif storage.is_local:
+        found.append(
+            Finding(
+                "warning",
+                "storage",
+                "not_known_to_be_shared",
+                f"Whether workers on other hosts see this folder cannot be known from {here}"
+                + ("; it has kept what an earlier check wrote" if before else ""),
+                "With one host nothing is to be done. With several, run this check on another one: it says whether it found these files. "
+                "Where they share no disk, set storage_path to an object store",
+            )
+        )
+    return found
+
+
+def _hosts(storage: Storage) -> dict[str, str]:
+    data = storage.read(SEEN_FROM)
+    try:
+        hosts = json.loads(data or b"{}").get("hosts", {})
+        return {str(name): str(when) for name, when in hosts.items()}
+    except (ValueError, AttributeError):
+        return {}
+
+
+# ------------------------------------------------------------------------------------------ sink
+def check_sink(make_sink: Callable[[], Sink]) -> Finding:
+    """Return whether the destination can be used; see :meth:`~airflow_provider_confluence.sinks.base.Sink.check`."""
+    try:
+        sink = make_sink()
+        try:
+            sink.check()
+        finally:
+            sink.close()
+    except ConfluenceProviderError as error:
+        return Finding("problem", "sink", type(error).__name__.removesuffix("Error"), str(error))
+    return Finding("ok", "sink", "usable", "The destination can be used as configured")
+
+
+# ------------------------------------------------------------------------------------------ the first run
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """About what a first run costs. ``items`` by type, as a search counts them now; ``runs`` that it is spread over."""
+
+    items: dict[str, int]
+    requests: int
+    minutes: float
+    runs: int
+
+
+def estimate_first_run(
+    client: ConfluenceClient, datasource: Datasource, spaces: Sequence[Space], settings: ConnectionSettings
+) -> Estimate | None:
+    """Return about what a first run costs, ``None`` where Confluence does not count. 1 request a type and 50 spaces.
+
+    Requests are those of the listing, the bodies in batches of 50, and the files; minutes are these at the pace of the counting
+    requests, with as many at a time as the connection allows. Bodies take longer than that and labels narrow it, so it is the order of
+    magnitude that counts.
+    """
+    transport = cast("CloudClient", client).transport
+    wanted = {
+        "page": True,
+        "blogpost": datasource.enable_blogposts,
+        "attachment": datasource.enable_attachments,
+        "comment": datasource.enable_comments,
+    }
+    keys = [space.key for space in spaces]
+    items: dict[str, int] = {}
+    asked, started = 0, time.monotonic()
+    try:
+        for type_ in (name for name, on in wanted.items() if on):
+            for at in range(0, len(keys), _KEYS_AT_A_TIME):
+                cql = f"type = {type_} and space in {in_list(keys[at : at + _KEYS_AT_A_TIME])}"
+                answer = transport.get("/rest/api/search", {"cql": cql, "limit": 0}, tries=1).data
+                total = answer.get("totalSize", answer.get("totalCount"))
+                if not isinstance(total, int):
+                    return None
+                items[type_] = items.get(type_, 0) + total
+                asked += 1
+    except ConfluenceProviderError:
+        return None
+    seconds = (time.monotonic() - started) / max(asked, 1)
+    cloud = client.edition == "cloud"
+    requests = len(keys) + 5
+    for type_, count in items.items():
+        requests += -(-count // (250 if cloud else 200))
+        if type_ == "attachment":
+            requests += count * (2 if cloud else 1)
+        else:
+            requests += -(-count // 50)
+    in_flight = settings.max_in_flight or DEFAULT_IN_FLIGHT[client.edition]
+    pace = settings.requests_per_second or DEFAULT_PER_SECOND[client.edition]
+    slowest = max(requests * seconds / in_flight, requests / pace if pace else 0.0)
+    runs = max(1, -(-sum(items.values()) // datasource.max_items_per_run))
+    return Estimate(items, requests, slowest / 60, runs)
+
+
+def first_run(estimate: Estimate | None) -> Finding:
+    """Return the estimate in words."""
+    if estimate is None:
+        return Finding(
+            "ok", "first run", "not_known", "Confluence does not count its items, so nothing is said of the first run"
+        )
+    items = ", ".join(f"{type_} {count:,}" for type_, count in estimate.items.items())
+    minutes = "under a minute" if estimate.minutes < 1 else f"{estimate.minutes:,.0f} minutes or more"
+    over = f", spread over {estimate.runs} runs" if estimate.runs > 1 else ""
+    return Finding(
+        "ok",
+        "first run",
+        "estimate",
+        f"The first run is estimated at {sum(estimate.items.values()):,} items ({items}), {estimate.requests:,} requests, {minutes}{over}",
+    )

@@ -1,0 +1,156 @@
+"""What would keep a datasource from running is said before a run finds out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from airflow_provider_confluence.confluence.client import ConfluenceClient, ConnectionSettings, connect
+from airflow_provider_confluence.datasource import read_datasource
+from airflow_provider_confluence.sync.checking import (
+    check_sink,
+    check_spaces,
+    check_storage,
+    estimate_first_run,
+    first_run,
+)
+from airflow_provider_confluence.sync.storage import Storage
+from airflow_provider_confluence.testing.sandbox import Sandbox
+from airflow_provider_confluence.testing.sandbox.faults import Respond
+
+
+def settings_of(sandbox: Sandbox) -> ConnectionSettings:
+    return ConnectionSettings(sandbox.endpoint, sandbox.username, sandbox.token)
+
+
+@pytest.fixture
+def client(sandbox: Sandbox) -> Iterator[ConfluenceClient]:
+    for key, name in (("DOCS", "Documentation"), ("OPS", "Operations"), ("DOCSOLD", "Old documentation")):
+        sandbox.model.create_space(key, name)
+    found = connect(settings_of(sandbox))
+    yield found
+    found.close()
+
+
+def spaces(client: ConfluenceClient, **definition: object):
+    return check_spaces(client, read_datasource("docs", definition))[0]
+
+
+def test_spaces_that_are_there_are_named(client):
+    (finding,) = spaces(client, space=["DOCS", "OPS"])
+    assert (finding.level, finding.what) == ("ok", "2 spaces: DOCS (Documentation), OPS (Operations)")
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [("DOC", "DOCS (Documentation)"), ("docs", "DOCS (Documentation)"), ("Operations", "OPS (Operations)")],
+)
+def test_a_space_that_is_not_found_is_told_with_near_misses(client, typed, meant):
+    (finding,) = spaces(client, space=typed)
+    assert (finding.level, finding.cause) == ("problem", "not_found")
+    assert finding.remedy.startswith("Did you mean ")
+    assert meant in finding.remedy
+
+
+def test_a_space_like_no_other_is_told_with_how_many_are_seen(client):
+    (finding,) = spaces(client, space="ZZZ")
+    assert "sees 3 spaces" in finding.remedy
+
+
+def test_a_space_that_is_hidden_from_the_account_is_not_found(sandbox, client):
+    sandbox.model.hide_space("OPS")
+    (finding,) = spaces(client, space="OPS")
+    assert (finding.cause, "OPS (" in finding.remedy) == ("not_found", False)
+
+
+def test_roots_that_are_not_there_are_told(client):
+    (finding,) = spaces(client, space="DOCS", root_pages=["999999"])
+    assert (finding.level, finding.cause) == ("problem", "root_pages")
+
+
+# ------------------------------------------------------------------------------------------ storage
+def test_a_folder_that_can_be_written_leaves_nothing_but_a_note_of_the_host(tmp_path):
+    found = check_storage(Storage(tmp_path), host="worker-1")
+    assert [(f.level, f.cause) for f in found] == [("ok", "writable"), ("warning", "not_known_to_be_shared")]
+    assert [path.name for path in tmp_path.iterdir()] == ["checked-from.json"]
+
+
+def test_the_same_host_proves_nothing_about_others(tmp_path):
+    check_storage(Storage(tmp_path), host="worker-1")
+    found = check_storage(Storage(tmp_path), host="worker-1")
+    assert [f.cause for f in found] == ["writable", "not_known_to_be_shared"]
+    assert "kept what an earlier check wrote" in found[1].what
+
+
+def test_a_second_host_that_finds_the_note_of_the_first_proves_that_they_share(tmp_path):
+    check_storage(Storage(tmp_path), host="worker-1")
+    found = check_storage(Storage(tmp_path), host="worker-2")
+    assert [(f.level, f.cause) for f in found] == [("ok", "writable"), ("ok", "shared")]
+    assert "worker-1" in found[1].what
+
+
+def test_a_note_that_cannot_be_read_is_written_anew(tmp_path):
+    (tmp_path / "checked-from.json").write_text("[1")
+    assert [f.cause for f in check_storage(Storage(tmp_path), host="a")] == ["writable", "not_known_to_be_shared"]
+
+
+def test_a_folder_that_is_a_file_cannot_be_written(tmp_path):
+    (tmp_path / "file").write_text("x")
+    (found,) = check_storage(Storage(tmp_path / "file"))
+    assert (found.level, found.cause, "storage_path" in found.remedy) == ("problem", "not_writable", True)
+
+
+def test_the_note_is_no_datasource(tmp_path):
+    from airflow_provider_confluence.sync.status import read_status
+
+    check_storage(Storage(tmp_path))
+    assert read_status(Storage(tmp_path)) == []
+
+
+# ------------------------------------------------------------------------------------------ sink
+def test_a_sink_that_works_and_one_that_does_not(tmp_path):
+    from airflow_provider_confluence.sinks.registry import make_sink
+
+    def sink(**settings):
+        return lambda: make_sink(settings, "docs", storage=tmp_path)
+
+    assert check_sink(sink(type="local")).level == "ok"
+    refused = check_sink(sink(type="nowhere"))
+    assert (refused.level, refused.subject) == ("problem", "sink")
+    assert "nowhere" in refused.what
+
+
+# ------------------------------------------------------------------------------------------ the first run
+def test_a_first_run_is_estimated_from_what_confluence_counts(sandbox, client):
+    for number in range(120):
+        sandbox.model.create_page("DOCS", f"Page {number}")
+    page = sandbox.model.create_page("OPS", "Elsewhere")
+    for number in range(3):
+        sandbox.model.attach(page, f"{number}.txt", b"x", "text/plain")
+    datasource = read_datasource("docs", {"space": ["DOCS", "OPS"], "enable_attachments": True})
+    _, found = check_spaces(client, datasource)
+    asked = len(sandbox.requests)
+    estimate = estimate_first_run(client, datasource, found, settings_of(sandbox))
+    assert len(sandbox.requests) - asked == 2
+    assert estimate.items == {"page": 121, "attachment": 3}
+    # 2 spaces and 5 for who and where, 1 + 1 to list, 3 for bodies, 1 or 2 a file.
+    assert estimate.requests == {"cloud": 18, "datacenter": 15}[sandbox.edition]
+    assert estimate.runs == 1
+    assert "estimated at 124 items (page 121, attachment 3)" in first_run(estimate).what
+
+
+def test_a_first_run_that_is_too_large_for_one_is_spread(sandbox, client):
+    for number in range(25):
+        sandbox.model.create_page("DOCS", f"Page {number}")
+    datasource = read_datasource("docs", {"space": "DOCS", "max_items_per_run": 10})
+    _, found = check_spaces(client, datasource)
+    assert estimate_first_run(client, datasource, found, settings_of(sandbox)).runs == 3
+
+
+def test_where_confluence_does_not_count_nothing_is_made_up(sandbox, client):
+    sandbox.faults.add(Respond(400, route="*/search", times=None))
+    datasource = read_datasource("docs", {"space": "DOCS"})
+    _, found = check_spaces(client, datasource)
+    assert estimate_first_run(client, datasource, found, settings_of(sandbox)) is None
+    assert first_run(None).cause == "not_known"
