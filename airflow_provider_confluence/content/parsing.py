@@ -184,36 +184,48 @@ def _as_lxml(body: LexborNode) -> _Element:
 
     root = Element("x")
     opened = [root]
+    texts: list[str] = []
+
+    # Text goes behind the element that was closed last, or into the one that was opened last. It is joined once, and no children are
+    # counted: for lxml either costs what there is already, each time.
+    def put(spot: _Element, is_closed: bool) -> None:
+        if texts and is_closed:
+            spot.tail = "".join(texts)
+        elif texts:
+            spot.text = "".join(texts)
+        texts.clear()
+
+    spot, is_closed = root, False
     depth = 0
     node = body.first_child
     while node is not None:
-        parent = opened[-1]
         if node.is_text_node:
-            text = _NOT_XML.sub("", node.text_content or "")
-            if len(parent):
-                parent[-1].tail = (parent[-1].tail or "") + text
-            else:
-                parent.text = (parent.text or "") + text
+            texts.append(_NOT_XML.sub("", node.text_content or ""))
         elif node.is_element_node and depth < _KEPT_DEPTH:
-            child = SubElement(parent, _qualified(node.tag or "span"))
+            put(spot, is_closed)
+            spot, is_closed = SubElement(opened[-1], _qualified(node.tag or "span")), False
             for name, value in node.attributes.items():
                 if _NAME.match(name.replace(":", "", 1)):
-                    child.set(_qualified(name), _NOT_XML.sub("", value or ""))
-            opened.append(child)
+                    spot.set(_qualified(name), _NOT_XML.sub("", value or ""))
+            opened.append(spot)
         if node.is_element_node and node.first_child is not None:
             depth += 1
             node = node.first_child
             continue
         if node.is_element_node and depth < _KEPT_DEPTH:
-            opened.pop()
+            put(spot, is_closed)
+            spot, is_closed = opened.pop(), True
         while node is not None and node.next is None:
             node = node.parent
             depth -= 1
             if depth < 0 or node is None:
+                put(spot, is_closed)
                 return root
             if depth < _KEPT_DEPTH:
-                opened.pop()
+                put(spot, is_closed)
+                spot, is_closed = opened.pop(), True
         node = node.next if node is not None else None
+    put(spot, is_closed)
     return root
 
 

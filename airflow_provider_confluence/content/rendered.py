@@ -222,12 +222,16 @@ def _ordinary(name: str, handlers: Mapping[str, Handler]) -> Handler:
 # ------------------------------------------------------------------------------------------ cleaning
 def _leave_words(piece: _Element) -> None:
     """Take out of a piece whatever shows no words, and put those of a picture in its place."""
-    for element in list(piece.iter()):
+    dropped: dict[_Element, str] = {}  # with the words that stand in its place
+    for element in piece.iter():
         tag = str(element.tag).lower().removeprefix("x-")
         if element is not piece and (tag in _DROPPED or _is_hidden(element)):
-            _drop(element)
+            dropped[element] = ""
         elif tag in ("img", "image"):
-            _drop(element, "" if _is_portrait(element) else (element.get("alt") or element.get("title") or ""))
+            dropped[element] = "" if _is_portrait(element) else (element.get("alt") or element.get("title") or "")
+    for parent in dict.fromkeys(element.getparent() for element in dropped):
+        if parent is not None:
+            _drop(parent, dropped)
 
 
 def _is_error(piece: _Element) -> bool:
@@ -277,15 +281,23 @@ def _words(element: _Element) -> str:
     return " ".join("".join(element.itertext("*")).split())
 
 
-def _drop(element: _Element, words: str = "") -> None:
-    """Remove an element; words may stand in its place, and what follows it stays."""
-    parent = element.getparent()
-    if parent is None:
-        return
-    text = words + (element.tail or "")
-    before = element.getprevious()
-    if before is not None:
-        before.tail = (before.tail or "") + text
-    else:
-        parent.text = (parent.text or "") + text
-    parent.remove(element)
+def _drop(parent: _Element, dropped: Mapping[_Element, str]) -> None:
+    """Remove those of an element's children that are dropped; their words stand in their place, and what follows them stays."""
+    kept: _Element | None = None
+    texts = [parent.text or ""]
+
+    # What comes together is joined once: lengthening one text for each of many children would take their number squared.
+    def close() -> None:
+        if kept is None:
+            parent.text = "".join(texts)
+        else:
+            kept.tail = "".join(texts)
+
+    for child in list(parent):
+        if child in dropped:
+            texts += (dropped[child], child.tail or "")
+            parent.remove(child)
+        else:
+            close()
+            kept, texts = child, [child.tail or ""]
+    close()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -165,6 +167,29 @@ def test_nothing_but_words_of_the_page_is_shown():
         "</ac:structured-macro>",
     )
     assert text == "Kept\n\nBug file\n"
+
+
+@pytest.mark.parametrize(
+    "piece", ["word <script>x</script>" * 40_000, "some words <b hidden></b>" * 38_000, "<b>word</b> " * 80_000]
+)
+def test_no_answer_takes_time_beyond_its_size(piece):
+    question = Question((LABELS,))
+    html = answer(question, f"<p>{piece}</p>")
+    assert len(html) <= MAX_CHARS
+    started = time.process_time()
+    assert question.read(html)
+    # Generous: each takes half a second, and with a quadratic step 4.5 at least.
+    assert time.process_time() - started < 3
+
+
+def test_what_stands_around_what_is_dropped_stays_in_its_order():
+    text, _ = text_of(
+        LABELS,
+        ("contentbylabel",),
+        "<p>one <script>x</script>two <img alt='three'/> <b>four</b> five <i hidden>x<img alt='x'/></i><img alt='six'/><style>x</style> seven"
+        "<img class='avatar' alt='x'/></p>eight",
+    )
+    assert text == "one two three **four** five six seven\n\neight\n"
 
 
 def test_no_id_of_a_person_is_shown():
