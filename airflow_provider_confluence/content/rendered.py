@@ -3,8 +3,8 @@
 The macros of one page go to the server together, each between two marks of ours, as a body of their own: nothing that the page says besides
 comes back, so nothing stands twice. The marks tell which piece belongs to which macro, and which answer to which question, whatever order
 the answers come in. A piece is read into the same :class:`~.model.Content` as everything else, by the reader of storage format, after what
-is not text was taken out of it: scripts and styles, forms, what is hidden, pictures' addresses (they carry tokens), and the addresses of
-people, which hold their ids.
+is not text was taken out of it: scripts and styles, forms, what is hidden, pictures' addresses (they carry tokens), the addresses of
+people, which hold their ids, and those that let somebody in.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Collection, Container, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from airflow_provider_confluence.content.building import Node
 from airflow_provider_confluence.content.macros import POLICY, Handler, Macro, Walker, handle_unknown
@@ -43,12 +44,24 @@ _DROPPED = frozenset(
 )
 _ERRORS = frozenset(("error", "aui-message-error", "errorMessage", "wysiwyg-unknown-macro"))
 _PERSON_CLASSES = frozenset(("confluence-userlink", "userlink", "user-mention", "user-hover", "user-link", "ak-user"))
-# Addresses of people: profiles and personal spaces of both editions, and Jira's.
+# Addresses of people: profiles and personal spaces of both editions, Jira's, searches by a person's id or login name, and ids of accounts
+# wherever they stand (24 hexadecimal digits, or a number or word, a colon and a UUID).
 _PERSON = re.compile(
-    r"/people/|/display/~|/spaces/~|viewuserprofile\.action|/ViewProfile\.jspa|[?&](?:username|userKey|accountId|author|name)=",
+    r"/people/|/users/|[/=\"']~\w|viewuserprofile\.action|/ViewProfile\.jspa"
+    r"|[?&#;](?:username|user_?key|user_?id|account_?id|author|name|os_username)="
+    r"|\b(?:assignee|reporter|creator|contributor|mention|watcher|voter|author)[\s+]*(?:[=~]|!=|(?:not[\s+]+)?in\b|(?:is|was|changed)\b)"
+    r"|\b\w+:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?<![0-9a-z])[0-9a-f]{24}(?![0-9a-z])",
     re.IGNORECASE,
 )
-_SECRET = re.compile(r"[?&](?:jwt|[a-z_-]*token|[a-z-]*signature|sig|os_cookie)=", re.IGNORECASE)
+# Addresses that let somebody in: names and passwords before the host, sessions, keys, signatures.
+_SECRET = re.compile(
+    r"^(?!mailto:)(?:[a-z][a-z0-9+.-]*:)?/*[^/?#]*@"
+    r"|[?&#;/](?:[\w.-]*(?:token|signature|secret|password|passwd|credentials?|(?:api|access|secret|private)[_-]?key|session_?(?:id)?)"
+    r"|jwt|sig|sid|pwd|auth|authorization|os_cookie)=",
+    re.IGNORECASE,
+)
+_IGNORED = re.compile(r"[\x00-\x20\x7f]")
+_MAX_UNQUOTED = 5
 _KEPT = ("colspan", "rowspan", "start", "datetime")
 
 
@@ -248,14 +261,25 @@ def _leave_no_attributes(piece: _Element) -> None:
             # Words of a page that look like storage format must not be read as such: it would fetch pages, and name people.
             element.tag = tag = "span"
         url = (element.get("href") or "").strip() if tag == "a" else ""
-        may_show = not (
-            {name.lower() for name in _classes(element)} & _PERSON_CLASSES or _PERSON.search(url) or _SECRET.search(url)
-        )
+        may_show = not {name.lower() for name in _classes(element)} & _PERSON_CLASSES and _may_show(url)
         kept = {name: value for name in _KEPT if (value := element.get(name)) is not None}
         element.attrib.clear()
         element.attrib.update(kept)
         if url and may_show:
             element.set("href", url)
+
+
+def _may_show(url: str) -> bool:
+    """Return whether an address holds no id of a person and lets nobody in, however it is quoted."""
+    for _ in range(_MAX_UNQUOTED):
+        # Browsers leave out what is no character, and take one slash for the other.
+        plain = url.replace("\\", "/")
+        if any(_PERSON.search(each) or _SECRET.search(each) for each in (plain, _IGNORED.sub("", plain))):
+            return False
+        url, before = unquote(url), url
+        if url == before:
+            return True
+    return False  # nobody quotes so often who has nothing to hide
 
 
 def _is_hidden(element: _Element) -> bool:

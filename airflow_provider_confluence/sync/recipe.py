@@ -15,6 +15,8 @@ from airflow_provider_confluence.sync.manifest import digest
 CONVERTER = 5
 # Raised by one whenever the same text would give other chunks: only where there are chunks, every item is then made anew.
 CHUNKER = 1
+# Raised by one whenever what the server shows of macros would give another text: only where macros are named for that.
+RENDERER = 2
 
 
 def recipe_of(datasource: Datasource, extractor: ExtractorSettings | None = None) -> str:
@@ -28,7 +30,7 @@ def recipe_of(datasource: Datasource, extractor: ExtractorSettings | None = None
     if datasource.chunk_tokens:  # else the recipe is what it was before there were chunks, and nothing is made anew
         parts.append([CHUNKER, datasource.chunk_tokens])
     if datasource.rendered_macros:
-        parts.append(["rendered_macros", *sorted(datasource.rendered_macros)])
+        parts.append(["rendered_macros", RENDERER, *sorted(datasource.rendered_macros)])
     recipe = f"{CONVERTER}-{digest(parts)}"
     if not datasource.enable_attachments:
         return recipe

@@ -186,8 +186,8 @@ def test_what_stands_around_what_is_dropped_stays_in_its_order():
     text, _ = text_of(
         LABELS,
         ("contentbylabel",),
-        "<p>one <script>x</script>two <img alt='three'/> <b>four</b> five <i hidden>x<img alt='x'/></i><img alt='six'/><style>x</style> seven"
-        "<img class='avatar' alt='x'/></p>eight",
+        "<p>one <script>x</script>two <img alt='three'/> <b>four</b> five <i hidden>x<img alt='x'/></i><img alt='six'/>"
+        "<style>x</style> seven<img class='avatar' alt='x'/></p>eight",
     )
     assert text == "one two three **four** five six seven\n\neight\n"
 
@@ -202,6 +202,66 @@ def test_no_id_of_a_person_is_shown():
         '<a href="https://jira.example.com/secure/ViewProfile.jspa?name=U-6">Per</a></p>',
     )
     assert text == "@Mara Lind, Otto, Ida, Kim, Per\n"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/x;jsessionid=ABC123",
+        "/x;JSESSIONID=ABC123?y=z",
+        "/x?apikey=SECRET",
+        "/x?y=z&amp;api_key=SECRET",
+        "/x?X-Api-Key=SECRET",
+        "/x?client_secret=SECRET",
+        "/x?X-Amz-Signature=SECRET",
+        "/x#access_token=SECRET",
+        "/x?%61pikey=SECRET",
+        "/x%3Fapikey%3DSECRET",
+        "/x%253Fapikey%253DSECRET",
+        "https://u:pw@h.example.com/x",
+        "https://u@h.example.com/x",
+        "//u:pw@h.example.com/x",
+        "https:\\\\u:pw@h.example.com/x",
+        "ht\ntps://u:pw@h.example.com/x",
+        "https://j.example.com/issues/?jql=assignee%20%3D%205b10ac8d82e05b22cc7d4ef5",
+        "https://j.example.com/issues/?jql=project%20%3D%20PORT%20AND%20x%20%3D%205b10ac8d82e05b22cc7d4ef5",
+        "https://j.example.com/issues/?jql=assignee+in+(jdoe)",
+        "https://j.example.com/issues/?jql=reporter%3Djdoe",
+        "/wiki/users/557058:aa",
+        "/x?owner=557058%3A0867a421-a9ee-4659-801a-bc0ee4a4487e",
+        "/x/ari:cloud:identity::user/557058:0867a421-a9ee-4659-801a-bc0ee4a4487e",
+        "/%2Fpeople%2F557058",
+        "/people%2F557058",
+        "/peo\nple/557058",
+        "/wiki/%7Ejdoe",
+        "/x?spaceKey=~jdoe",
+        "/x?q=" + "%25" * 3 + "2525252525252525",
+    ],
+)
+def test_no_address_of_a_person_or_with_a_secret_is_shown(address):
+    text, _ = text_of(LABELS, ("contentbylabel",), f'<p><a href="{address}">words</a></p>')
+    assert text == "words\n"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://jira.example.com/browse/PORT-9",
+        "/display/DOCS/High+tide?pageId=557058",
+        "/wiki/spaces/DOCS/pages/65540/High+tide",
+        "/issues/?jql=project+%3D+PORT+ORDER+BY+created",
+        "/x?q=100%25",
+        "https://medium.example.com/@harbour/tide",
+        "mailto:harbour@example.com",
+        "/commit/0867a421a9ee4659801abc0ee4a4487e0867a421",
+        "/x/0867a421-a9ee-4659-801a-bc0ee4a4487e",
+        "/the-authors/in-short",
+        "/sessions/2026?keyword=tide",
+    ],
+)
+def test_other_addresses_stay(address):
+    text, _ = text_of(LABELS, ("contentbylabel",), f'<p><a href="{address}">words</a></p>')
+    assert text == f"[words]({address})\n"
 
 
 def test_an_own_handler_reads_what_the_server_could_not_show():
