@@ -56,6 +56,12 @@ def test_only_named_macros_are_cut_out_each_once_in_their_order():
     assert find_macros(body, ("gallery",), {}) == ()
 
 
+def test_a_macro_may_be_named_in_single_quotes():
+    body = "<p>x</p><ac:structured-macro ac:name='contentbylabel'><ac:parameter ac:name='labels'>tide</ac:parameter></ac:structured-macro>"
+    assert find_macros(body, ("contentbylabel",), {}) == (LABELS,)
+    assert text_of(body, ("contentbylabel",), "<p>High tide</p>") == ("x\n\nHigh tide\n", ())
+
+
 def test_a_macro_within_another_one_goes_with_that():
     outer = f'<ac:structured-macro ac:name="jira"><ac:rich-text-body>{LABELS}</ac:rich-text-body></ac:structured-macro>'
     assert find_macros(outer, ("contentbylabel", "jira"), {}) == (outer,)
