@@ -47,7 +47,7 @@ SCHEMA_FILE = Path(__file__).with_name("datasources.schema.json")
 def datasources_schema() -> dict[str, Any]:
     """Return the JSON Schema of the Variable ``confluence_datasources``, in the draft that editors know best.
 
-    What the reader takes, the schema takes. Beyond it are: durations longer than a year or shorter than a microsecond, a label that is both
+    What the reader takes, the schema takes. Beyond it are: durations longer than a year or too short, a label that is both
     wanted and not, and which types of sinks other packages have added.
     """
     settings = tuple(_with_default(setting) for setting in SETTINGS.settings)
@@ -118,8 +118,8 @@ In VS Code, with a copy of it beside the file, `.vscode/settings.json`:
 }
 ```
 
-YAML needs the extension *YAML* by Red Hat. What a schema cannot say (a duration of more than a year, a label that is both wanted and not, a
-sink of another package) shows when the Variable is read.
+YAML needs the extension *YAML* by Red Hat. What a schema cannot say (a duration that is too short or more than a year, a label that is both
+wanted and not, a sink of another package) shows when the Variable is read.
 
 ## Datasources
 
@@ -197,6 +197,8 @@ def _value(shape: Shape) -> str:
     if isinstance(shape, Whole):
         most = f" to {shape.most:,}" if shape.most is not None else " or more"
         return f"{shape.least:,}{most}{f', or {shape.also}' if shape.also is not None else ''}"
+    if isinstance(shape, Duration) and shape.least:
+        return f"a duration, `{json.dumps(shape.least)}` or more"
     if isinstance(shape, Texts) and shape.choices:
         return "any of " + ", ".join(f"`{choice}`" for choice in shape.choices)
     words: dict[type, str] = {

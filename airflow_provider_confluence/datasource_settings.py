@@ -249,7 +249,10 @@ def _settings() -> dict[str, tuple[Setting, ...]]:
                 see="content.md#macros-that-only-confluence-can-show",
             ),
             Setting(
-                "rendered_macros_max_age", Duration(), "How old what Confluence showed may be before it is asked again."
+                "rendered_macros_max_age",
+                # A shorter one would ask in every reconcile for every page that has such macros.
+                Duration(least="5m"),
+                "How old what Confluence showed may be before it is asked again.",
             ),
             Setting(
                 "rendered_macros_max_pages",

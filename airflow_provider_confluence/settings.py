@@ -190,20 +190,23 @@ class Share:
 
 @dataclass(frozen=True, slots=True)
 class Duration:
-    """A Go duration; it stays a text."""
+    """A Go duration, no shorter than ``least`` where that is given; it stays a text."""
+
+    least: str = ""
 
     def read(self, path: str, value: Any, say: Say) -> str:
         if not isinstance(value, str):
             say(path, f"expected a duration like 30s, 5m or 1h30m, found {kind_of(value)}")
-            return "1m"
+            return self.least or "1m"
         try:
-            parse_duration(value)
+            if parse_duration(value) < (parse_duration(self.least) if self.least else timedelta(0)):
+                say(path, f"{value[:_MOST_SHOWN]!r} is shorter than {self.least}; expected a duration of at least that")
         except ValueError as error:
             say(path, str(error))
         return value
 
     def schema(self) -> dict[str, Any]:
-        # Not above zero without a digit above zero; that it is no longer than a year is beyond JSON Schema.
+        # Not above zero without a digit above zero; that it is no longer than a year, and not too short, is beyond JSON Schema.
         return {"type": "string", "pattern": rf"^(?=.*[1-9])(?:{_GO_DURATION.pattern})+$"}
 
 

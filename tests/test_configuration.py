@@ -21,7 +21,13 @@ from airflow_provider_confluence.sinks.settings import SINKS
 
 PAGE = Path(__file__).parents[1] / "docs" / "configuration.md"
 # What no JSON Schema says, or ours does not: the page and the schema's docstring name them.
-BEYOND = ("is longer than a year", "is not above zero", "is in include_labels as well", "is not one of ")
+BEYOND = (
+    "is longer than a year",
+    "is shorter than ",
+    "is not above zero",
+    "is in include_labels as well",
+    "is not one of ",
+)
 
 
 def _as_editors_do(validator, pattern, instance, schema):

@@ -219,6 +219,7 @@ def test_macros_for_the_server_to_show_are_names_with_an_age_and_a_bound():
         found.rendered_macros_max_age,
         found.rendered_macros_max_pages,
     ) == (("jira", "acme.chart-2"), "12h", 50)
+    assert read_datasource("docs", {**value, "rendered_macros_max_age": "5m"}).rendered_macros_max_age == "5m"
     default = read_datasource("docs", {"space": "DOCS"})
     assert (
         default.rendered_macros,
@@ -235,6 +236,11 @@ def test_macros_for_the_server_to_show_are_names_with_an_age_and_a_bound():
         ({"rendered_macros": ["jira", "jira"]}, "docs.rendered_macros: names one twice"),
         ({"rendered_macros": ['a" b']}, 'docs.rendered_macros: a" b: expected names of macros'),
         ({"rendered_macros_max_age": "1 day"}, "docs.rendered_macros_max_age: '1 day' is not a duration"),
+        (
+            {"rendered_macros_max_age": "1ms"},
+            "docs.rendered_macros_max_age: '1ms' is shorter than 5m; expected a duration",
+        ),
+        ({"rendered_macros_max_age": "4m59s"}, "docs.rendered_macros_max_age: '4m59s' is shorter than 5m"),
         ({"rendered_macros_max_pages": 0}, "docs.rendered_macros_max_pages: expected a whole number of at least 1"),
         ({"renderd_macros": ["jira"]}, "docs.renderd_macros: unknown setting; did you mean rendered_macros?"),
     ],
