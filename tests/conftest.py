@@ -11,6 +11,8 @@ from tests.contracts.checker import ContractChecker
 from tests.memory_folder import use_memory
 
 use_memory()
+# Before any test imports it.
+pytest.register_assert_rewrite("airflow_provider_confluence.testing.sink_conformance")
 
 
 def _checked(edition: Edition) -> Iterator[Sandbox]:

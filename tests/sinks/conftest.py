@@ -30,8 +30,6 @@ __all__ = [
     "valkey_place",
 ]
 
-pytest.register_assert_rewrite("airflow_provider_confluence.testing.sink_conformance")
-
 
 @pytest.fixture(scope="session")
 def postgres():

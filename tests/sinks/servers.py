@@ -93,8 +93,9 @@ def opensearch_server() -> Iterator[SearchServer]:
         yield SearchServer("opensearch", server.url)
     finally:
         server.close()
-        if server.process.stdout:
-            server.process.stdout.close()
+        for stream in (server.process.stdin, server.process.stdout):
+            if stream:
+                stream.close()
 
 
 class Noida(SearchServer):
