@@ -36,6 +36,7 @@ from airflow_provider_confluence.findings import Finding
 
 if TYPE_CHECKING:
     from airflow_provider_confluence.confluence.cloud import CloudClient
+    from airflow_provider_confluence.confluence.route import Reply
     from airflow_provider_confluence.confluence.transport import Transport
 
 PATIENCE_SECONDS = 3.0
@@ -355,7 +356,7 @@ class _Diagnosis:
             return read_endpoint(self._settings).edition == "cloud"
         return False
 
-    def _aside(self, url: str) -> tuple[int, object, bytes] | None:
+    def _aside(self, url: str) -> Reply | None:
         from airflow_provider_confluence.confluence.transport import Transport
 
         transport = Transport(self._settings, self._site(), self._gate, cloud=False)
@@ -370,10 +371,15 @@ class _Diagnosis:
         reply = self._aside(f"{base}/rest/api/user/current")
         if reply is None or reply[0] not in (200, 401, 403):
             return False
-        headers = {str(name).lower(): str(value) for name, value in dict(reply[1]).items()}  # type: ignore[call-overload]
-        if "x-ausername" in headers or "x-seraph-loginreason" in headers:
+        _, headers, body = reply
+        named = {name.lower() for name in headers}
+        if named & {"x-ausername", "x-seraph-loginreason"}:
             return True
-        return "json" in headers.get("content-type", "")
+        try:
+            document = json.loads(body)
+        except ValueError:
+            return False
+        return isinstance(document, dict) and ({"displayName", "type"} <= set(document) or "statusCode" in document)
 
 
 _REFUSALS = {

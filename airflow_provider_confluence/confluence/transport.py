@@ -109,6 +109,7 @@ class Transport:
         self._clock = clock
         self._lock = threading.Lock()
         self._connection: tuple[requests.Session, AtlassianRestAPI] | None = None
+        self._opened_for: str | None = None
         self._was_answered = False
         self._in_use = InUse()
         self.requests_made = 0
@@ -121,7 +122,8 @@ class Transport:
 
     @property
     def rest_api(self) -> AtlassianRestAPI:
-        """The library's object over this session, with its retries off."""
+        """The library's object over this session, with its retries off. 1 request where a cloud id must be looked up first."""
+        self.base(Patience(self.gate.patience_seconds, "the first request"))
         return self._opened()[1]
 
     @property
@@ -161,10 +163,7 @@ class Transport:
             except NoTokenError:
                 return False
             return True
-        turned = self.route.turn(base, lambda url, proven: self.ask_aside(url, proven=proven, patience=patience))
-        if turned:
-            self.close()  # the next session proves itself there
-        return turned
+        return self.route.turn(base, lambda url, proven: self.ask_aside(url, proven=proven, patience=patience))
 
     def ask_aside(
         self, url: str, *, proven: bool, patience: Patience | None = None
@@ -425,8 +424,12 @@ class Transport:
     # ------------------------------------------------------------------------------------------ the session
     def _opened(self) -> tuple[requests.Session, AtlassianRestAPI]:
         with self._lock:
-            if self._connection is None:
+            # A session proves itself to one host alone; when the way has turned to another one, it takes a new session.
+            if self._connection is None or self._opened_for != self.route.base:
+                old, self._opened_for = self._connection, self.route.base
                 self._connection = self._open()
+                if old is not None:
+                    old[0].close()
             return self._connection
 
     def _open(self) -> tuple[requests.Session, AtlassianRestAPI]:

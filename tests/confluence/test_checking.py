@@ -180,6 +180,15 @@ def test_a_place_without_a_confluence(odd_server: Start) -> None:
     assert problem(f"{server.origin}/confluence").cause == "wrong_path"
 
 
+def test_another_interface_nearby_is_not_taken_for_confluence(odd_server: Start) -> None:
+    def reply(asked: Asked) -> Reply:
+        if asked.path.startswith("/confluence/"):
+            return refusal(404)
+        return Reply(401, b'{"error": "log in"}', {"Content-Type": "application/json"})
+
+    assert "there is one" not in problem(f"{odd_server(reply).origin}/confluence", deployment="datacenter").what
+
+
 def test_a_web_page_that_is_no_confluence(odd_server: Start) -> None:
     page = Reply(200, b"<html><title>Welcome</title></html>", {"Content-Type": "text/html"})
     server = odd_server(lambda _asked: page)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,16 @@ def test_a_scope_that_is_missing_is_no_reason_to_look_for_another_way(cloud: San
     assert client.spaces(["*"]) == []
 
 
+def test_many_threads_turn_to_the_gateway_together(cloud: Sandbox, open_client: Open) -> None:
+    cloud.model.readings.scoped_token = True
+    cloud.model.create_space("DOCS")
+    client = open_client(cloud, gateway_url=cloud.origin, gate=Gate(max_in_flight=8))
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: [space.key for space in client.spaces(["DOCS"])], range(24)))
+    assert found == [["DOCS"]] * 24
+    assert paths(cloud).count("/_edge/tenant_info") == 1
+
+
 # ------------------------------------------------------------------------------------------ OAuth
 def test_a_client_s_id_and_secret_lead_in(cloud: Sandbox, open_client: Open) -> None:
     cloud.model.create_space("DOCS")
@@ -139,6 +150,11 @@ def test_a_client_s_id_and_secret_lead_in(cloud: Sandbox, open_client: Open) -> 
     assert len(told) == 1
     assert paths(cloud)[:2] == ["/_edge/tenant_info", "/oauth/token"]
     assert told[0] not in repr(client.transport.session.auth)  # type: ignore[attr-defined]
+
+
+def test_the_library_s_own_object_goes_through_the_gateway_with_oauth(cloud: Sandbox, open_client: Open) -> None:
+    client = open_client(cloud, **oauth(cloud))
+    assert client.transport.rest_api.get("rest/api/user/current")["displayName"] == "Index Er"  # type: ignore[attr-defined]
 
 
 def test_a_token_is_renewed_before_it_expires(cloud: Sandbox, fake_time, open_client: Open) -> None:  # type: ignore[no-untyped-def]
