@@ -8,7 +8,6 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import redirect_stdout
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_confluence.cli import common
@@ -48,7 +47,7 @@ def add(commands: common.Commands) -> None:
     parser.add_argument(
         "--conn-id",
         metavar="ID",
-        help="use Airflow's connection, from the environment or a secrets backend (default: the datasource's)",
+        help="use Airflow's connection (default: the datasource's)",
     )
     parser.add_argument(
         "--storage", metavar="DIR", help="where state and index are kept (default: as Airflow is configured)"
@@ -127,7 +126,7 @@ class _Check:
             raise ConfigurationError(
                 f"what is datasource {options.id}? Give --space KEY, or definitions with --datasources FILE"
             )
-        with redirect_stdout(sys.stderr):
+        with common.airflow():
             from airflow_provider_confluence.operators import _deployment as deployment
 
             return deployment.find_datasource(
@@ -141,7 +140,7 @@ class _Check:
         """Return how to reach Confluence, who masks tokens, and what speaks against it."""
         if self._options.endpoint:
             return common.connection_settings(self._options), None, []
-        with redirect_stdout(sys.stderr):  # Airflow logs to where our answers go
+        with common.airflow():
             from airflow.sdk.log import mask_secret
 
             hook = self._hook()
@@ -169,7 +168,7 @@ class _Check:
             return Storage(self._options.storage)
         if self._options.endpoint:
             return None
-        with redirect_stdout(sys.stderr):
+        with common.airflow():
             from airflow_provider_confluence.operators import _deployment as deployment
 
             return deployment.storage()
@@ -203,7 +202,7 @@ class _Check:
                 *check_storage(storage),
                 check_sink(lambda: common.sink_of(datasource, self._options.storage)),
             ]
-        with redirect_stdout(sys.stderr):
+        with common.airflow():
             from airflow_provider_confluence.operators import _deployment as deployment
 
             return [*check_storage(storage), check_sink(lambda: deployment.make_sink(datasource))]

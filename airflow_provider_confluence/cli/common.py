@@ -7,8 +7,8 @@ import difflib
 import json
 import os
 import sys
-from collections.abc import Mapping
-from contextlib import redirect_stdout
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -143,9 +143,21 @@ def _store(settings: Mapping[str, Any]) -> list[UPath]:
     return [UPath(path)]
 
 
+@contextmanager
+def airflow() -> Iterator[None]:
+    """Let Airflow look things up: in the environment, the secrets backends, and its database where that is reachable from here.
+
+    Importing it takes two seconds, and it logs to standard output, which is for our answers.
+    """
+    # What tells Airflow's SDK that this process is no task and may ask the database itself (3.3: execution_time/supervisor.py).
+    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
+    with redirect_stdout(sys.stderr):
+        yield
+
+
 def connection(conn_id: str) -> SinkConnection:
     """Return a connection of Airflow, or of the environment. :raises ConfigurationError: where there is none."""
-    with redirect_stdout(sys.stderr):  # Airflow logs to where our answers go; it takes two seconds to import
+    with airflow():
         from airflow_provider_confluence.hooks.sink_connections import sink_connection
 
         return sink_connection(conn_id)

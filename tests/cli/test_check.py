@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -104,3 +106,28 @@ def test_through_airflow_s_own_connection_and_variable(filled_cloud, tmp_path, p
     # There is no database, so nobody can say; the command that makes the pool is printed all the same.
     assert ("warning", "pool", "not_known") in said
     assert "airflow pools set 'confluence one' 8" in done.stdout
+
+
+def test_through_what_airflow_s_database_holds(filled_cloud, tmp_path):
+    environment = {
+        "AIRFLOW_HOME": str(tmp_path),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
+    }
+
+    def airflow(*arguments):
+        command = [sys.executable, "-m", "airflow", *arguments]
+        subprocess.run(command, env={**os.environ, **environment}, capture_output=True, check=True, timeout=120)
+
+    definition = {"docs": {"space": "DOCS", "conn_id": "wiki", "airflow": {"pool": "confluence"}}}
+    values = (filled_cloud.endpoint, filled_cloud.username, filled_cloud.token)
+    airflow("db", "migrate")
+    fields = [f"--conn-{name}={value}" for name, value in zip(("host", "login", "password"), values, strict=True)]
+    airflow("connections", "add", "wiki", "--conn-type=confluence", *fields)
+    airflow("variables", "set", "confluence_datasources", json.dumps(definition))
+    airflow("pools", "set", "confluence", "8", "Requests to Confluence")
+    done = run("check", "docs", "--json", **environment)
+    assert done.returncode == 0, done.stderr
+    assert findings(done)[:2] == [("ok", "connection", "connected"), ("ok", "space", "found")]
+    assert ("ok", "pool", "found") in findings(done)
+    assert filled_cloud.token not in done.stdout + done.stderr

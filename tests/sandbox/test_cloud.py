@@ -197,7 +197,13 @@ def test_what_is_gone_from_version_1_answers_410(on_cloud: Caller, path: str) ->
 
 
 @pytest.mark.parametrize(
-    "path", ["/rest/api/content/1/restriction", "/rest/api/search", "/api/v2/tasks", "/api/v2/footer-comments/1/likes"]
+    "path",
+    [
+        "/rest/api/content/1/restriction",
+        "/rest/api/search?cql=type=page",
+        "/api/v2/tasks",
+        "/api/v2/footer-comments/1/likes",
+    ],
 )
 def test_what_the_sandbox_lacks_is_no_404(on_cloud: Caller, path: str) -> None:
     assert on_cloud.wrong(path).status_code == 501
