@@ -89,7 +89,7 @@ class Downloads:
     def _walk(
         self, path: str, where: str, target: Path, max_bytes: int, expected_bytes: int | None, patience: Patience
     ) -> int | Setback:
-        site = self._transport.base(patience)
+        site, proof = self._transport.base(patience), self._transport.proof()
         url = site + path
         for _ in range(MOST_REDIRECTS + 1):
             is_home = origin_of(url) == origin_of(site)
@@ -113,8 +113,8 @@ class Downloads:
             if 300 <= status < 400:
                 url = self._next(url, where, status, headers.get("Location", ""))
                 continue
-            if status == 401 and url == site + path and self._transport.another_way(site, patience, headers):
-                site = self._transport.base(patience)
+            if status == 401 and url == site + path and self._transport.another_way(site, proof, patience, headers):
+                site, proof = self._transport.base(patience), self._transport.proof()
                 url = site + path
                 continue
             if status != 200:

@@ -8,11 +8,13 @@ grants name; what was not tried is whether the service needs the audience.
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from airflow_provider_confluence.confluence.auth import fingerprint
 from airflow_provider_confluence.errors import ContractError, CredentialsError
 
 if TYPE_CHECKING:
@@ -24,6 +26,11 @@ RENEWED_BEFORE_SECONDS = 300.0
 TOKEN_URL = "https://auth.atlassian.com/oauth/token"  # noqa: S105 - an address
 AUDIENCE = "api.atlassian.com"
 MAX_ANSWER_BYTES = 256 * 1024
+
+
+_kept: dict[tuple[int, str, str], tuple[str, float]] = {}
+"""The tokens of this process with the time to renew each, by endpoint and client: all its connections share one."""
+_MOST_KEPT = 64
 
 
 class NoTokenError(Exception):
@@ -52,8 +59,7 @@ class ClientCredentials:
         self._clock = clock
         self._url = settings.oauth_token_url or TOKEN_URL
         self._lock = threading.Lock()
-        self._token: str | None = None
-        self._renew_at = 0.0
+        self._key = (os.getpid(), self._url, fingerprint(settings))
 
     def token(self, *, refused: str | None = None) -> str:
         """Return a token with some time left. 1 request where there is none, else none.
@@ -63,10 +69,13 @@ class ClientCredentials:
         :raises NoTokenError: where nobody answers, which may be tried again.
         """
         with self._lock:
-            if self._token is None or self._token == refused or self._clock() >= self._renew_at:
-                self._token, seconds = self._ask()
-                self._renew_at = self._clock() + seconds - min(RENEWED_BEFORE_SECONDS, seconds / 2)
-            return self._token
+            token, renew_at = _kept.get(self._key, (None, 0.0))
+            if token is None or token == refused or self._clock() >= renew_at:
+                token, seconds = self._ask()
+                while len(_kept) >= _MOST_KEPT:
+                    _kept.pop(next(iter(_kept)), None)
+                _kept[self._key] = (token, self._clock() + seconds - min(RENEWED_BEFORE_SECONDS, seconds / 2))
+            return token
 
     def _ask(self) -> tuple[str, float]:
         import requests

@@ -13,8 +13,8 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -101,7 +101,9 @@ class Transport:
         self._oauth: ClientCredentials | None = None
         self._authorization: str | Callable[[], str] | None
         if settings.oauth_client_id:
-            self._oauth = oauth = ClientCredentials(settings, self._bare_session, on_secret=on_secret, clock=clock)
+            self._oauth = oauth = ClientCredentials(
+                settings, lambda: self.new_session(OriginAuth(("", "", 0), None)), on_secret=on_secret, clock=clock
+            )
             self._authorization = lambda: f"Bearer {oauth.token()}"
         else:
             self._authorization = authorization(settings.username, settings.token)
@@ -153,13 +155,19 @@ class Transport:
         self.route.ready(lambda url, proven: self.ask_aside(url, proven=proven, patience=patience))
         return self.route.base
 
-    def another_way(self, base: str, patience: Patience, headers: Mapping[str, str]) -> bool:
-        """Say whether a request to this base that was refused (401) may go well another way; then it has been taken."""
+    def proof(self) -> str | None:
+        """Return the access token that the next request brings; ``None`` where it is not one that changes."""
+        with suppress(NoTokenError):
+            return self._oauth.token() if self._oauth is not None else None
+        return None
+
+    def another_way(self, base: str, proof: str | None, patience: Patience, headers: Mapping[str, str]) -> bool:
+        """Say whether a request with this base and proof that was refused (401) may go well another way; then it has been taken."""
         if lacks_scope(401, headers):
             return False
         if self._oauth is not None:
             try:
-                self._oauth.token(refused=self._oauth.token())
+                self._oauth.token(refused=proof)
             except NoTokenError:
                 return False
             return True
@@ -178,15 +186,15 @@ class Transport:
         with session:
             session.headers["Accept"] = "application/json"
             got = self.exchange(
-                "GET", url, where, patience, "GET aside", partial(self._read_aside, patience), session=session
+                "GET",
+                url,
+                where,
+                patience,
+                "GET aside",
+                lambda r: self._read(r, patience, 64 * 1024) or b"",
+                session=session,
             )
         return None if isinstance(got, Setback) else got
-
-    def _read_aside(self, patience: Patience, response: requests.Response) -> bytes:
-        return self._read(response, patience, 64 * 1024) or b""
-
-    def _bare_session(self) -> requests.Session:
-        return self.new_session(OriginAuth(("", "", 0), None))
 
     # ------------------------------------------------------------------------------------------ requests
     def get(
@@ -273,14 +281,14 @@ class Transport:
     ) -> Answer | Setback:
         """Send once, or another time where that leads another way. Return the answer or what may be retried; raise what may not."""
         for last in (False, True):
-            base = self.base(patience)
+            base, proof = self.base(patience), self.proof()
             got = self.exchange(
                 method, base + path, where, patience, kind, lambda r: self._read(r, patience, max_bytes), body=body
             )
             if isinstance(got, Setback):
                 return got
             status, headers, payload = got
-            if last or status != 401 or not self.another_way(base, patience, headers):
+            if last or status != 401 or not self.another_way(base, proof, patience, headers):
                 break
         if payload is None:
             return Setback(413, "the answer is too large", error=None)

@@ -74,6 +74,28 @@ def test_an_extra_that_is_not_known_is_told_with_what_was_meant(cloud):
     assert "did you mean cloud_id?" in done.stderr
 
 
+def test_an_oauth_client_brings_an_index_up_to_date_and_leaves_no_secret_behind(filled_cloud, tmp_path):
+    oauth = filled_cloud.oauth
+    extra = {
+        "oauth_client_id": oauth.client_id,
+        "oauth_token_url": filled_cloud.oauth_token_url,
+        "gateway_url": filled_cloud.origin,
+    }
+    arguments = ["--endpoint", filled_cloud.endpoint, "--space", "DOCS", "--attachments", "--storage", tmp_path]
+    for name, value in extra.items():
+        arguments += ["--extra", f"{name}={value}"]
+    done = run("sync", *arguments, token=oauth.client_secret)
+    assert done.returncode == 0, done.stderr
+    assert "fetched 2," in done.stdout
+    (token,) = oauth.issued
+    kept = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    for secret in (token, oauth.client_secret):
+        assert secret not in done.stdout + done.stderr
+        assert secret.encode() not in kept
+    site = json.loads((tmp_path / "DOCS" / "head.json").read_text())["site"]
+    assert site == filled_cloud.endpoint
+
+
 def test_visitors_need_no_token(cloud):
     cloud.model.readings.anonymous_access = True
     done = run("check", "--endpoint", cloud.endpoint, "--extra", "anonymous=true")

@@ -157,6 +157,12 @@ def test_the_library_s_own_object_goes_through_the_gateway_with_oauth(cloud: San
     assert client.transport.rest_api.get("rest/api/user/current")["displayName"] == "Index Er"  # type: ignore[attr-defined]
 
 
+def test_the_clients_of_a_process_share_a_token(cloud: Sandbox, open_client: Open) -> None:
+    for _ in range(2):
+        open_client(cloud, **oauth(cloud)).identity()
+    assert len(cloud.oauth.issued) == 1
+
+
 def test_a_token_is_renewed_before_it_expires(cloud: Sandbox, fake_time, open_client: Open) -> None:  # type: ignore[no-untyped-def]
     cloud.model.clock = ManualClock()
     settings = ConnectionSettings(cloud.endpoint, **oauth(cloud))  # type: ignore[arg-type]
@@ -176,6 +182,18 @@ def test_a_token_that_is_withdrawn_early_is_replaced_once(cloud: Sandbox, open_c
     client.identity()
     cloud.oauth.revoke()
     assert client.identity().display_name == "Index Er"
+    assert len(cloud.oauth.issued) == 2
+
+
+def test_many_threads_replace_a_withdrawn_token_by_one(cloud: Sandbox, open_client: Open) -> None:
+    cloud.model.create_space("DOCS")
+    client = open_client(cloud, **oauth(cloud), gate=Gate(max_in_flight=8))
+    client.identity()
+    cloud.latency_seconds = 0.2
+    cloud.oauth.revoke()
+    with ThreadPoolExecutor(8) as threads:
+        found = list(threads.map(lambda _: [space.key for space in client.spaces(["DOCS"])], range(8)))
+    assert found == [["DOCS"]] * 8
     assert len(cloud.oauth.issued) == 2
 
 
