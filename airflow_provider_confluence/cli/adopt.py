@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 
 from airflow_provider_confluence.cli import common
-from airflow_provider_confluence.errors import ConfigurationError
 
 
 def add(commands: common.Commands) -> None:
@@ -23,24 +22,22 @@ def add(commands: common.Commands) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from airflow_provider_confluence.datasource import Datasource, check_id
+    from airflow_provider_confluence.datasource import check_id
     from airflow_provider_confluence.sinks.base import Owner
     from airflow_provider_confluence.sync.journal import Journal
+    from airflow_provider_confluence.sync.refused import find_destination, forget_refusal
     from airflow_provider_confluence.sync.storage import Storage
 
     check_id(options.id)
-    journal = Journal(Storage(options.storage), options.id)
-    head = journal.read_head()
-    if head is None:
-        raise ConfigurationError(
-            f"datasource {options.id} has no committed run below {options.storage}; run sync there first"
-        )
-    owner = Owner(options.id, journal.deployment_id(), head.site)
-    sink = common.sink_of(Datasource.from_json(head.datasource), options.storage)
+    storage = Storage(options.storage)
+    destination = find_destination(storage, options.id)
+    owner = Owner(options.id, Journal(storage, options.id).deployment_id(), destination.site)
+    sink = common.sink_of(destination.datasource, options.storage)
     try:
         sink.open(owner, adopt=True)
     finally:
         sink.close()
+    forget_refusal(storage, options.id)
     if options.json:
         common.print_json({"datasource_id": options.id, "deployment_id": owner.deployment_id, "site": owner.site})
     else:

@@ -416,6 +416,7 @@ class Journal:
         for folder in ("runs", "manifest", "cache", "arrivals"):
             self.storage.delete_folder(f"{self.folder}/{folder}")
         self.storage.delete(f"{self.folder}/destinations.json")
+        self.storage.delete(f"{self.folder}/refused.json")
 
     def release(self, revision: int) -> None:
         """Leave the claim as the only file: no run is open, and the next revision is still greater than the last."""

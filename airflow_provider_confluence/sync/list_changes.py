@@ -26,6 +26,7 @@ from airflow_provider_confluence.sync.labels import Labels
 from airflow_provider_confluence.sync.newest_first import OVERLAP_MINUTES, DoubtError, list_newest
 from airflow_provider_confluence.sync.rebuild import begun_rebuild, check_rebuild, why_give_up
 from airflow_provider_confluence.sync.recipe import CONVERTER, check_converter, outdated_types, recipe_of, target_of
+from airflow_provider_confluence.sync.refused import remember_refusal
 from airflow_provider_confluence.sync.removals import RemovalFinder
 from airflow_provider_confluence.sync.rendered import find_due
 from airflow_provider_confluence.sync.scope import Judged, Scope, Spaces, check_roots, find_spaces
@@ -352,7 +353,8 @@ class _Listing:
         sink = self.run.make_sink(self.datasource)
         try:
             if sink.capabilities.inventory:
-                sink.open(Owner(self.datasource.id, self.journal.deployment_id(), self.client.site))
+                with remember_refusal(self.journal, self.datasource, self.client.site):
+                    sink.open(Owner(self.datasource.id, self.journal.deployment_id(), self.client.site))
                 held = {item.content_id: item.revision for item in sink.inventory(self.datasource.id)}
                 self.doubted = doubt_inventory(known, held)
             elif self.mode == "verify":

@@ -20,7 +20,7 @@ from airflow_provider_confluence.datasource import read_datasource
 from airflow_provider_confluence.sinks.local import index_path
 from airflow_provider_confluence.sinks.local_search import LocalIndex
 from airflow_provider_confluence.testing.coco import FakeCoco
-from tests.cli.program import run
+from tests.cli.program import credentials, run
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "moving-from-coco.md").read_text(encoding="utf-8")
@@ -194,6 +194,60 @@ def test_what_a_coco_server_answers_is_taken_over_and_syncs_under_the_same_ids(f
         f"{id_}: the token of connection confluence_default is missing (Coco's search masks it; GET /datasource/<id> shows it): "
         "put it into the connection"
     ]
+
+
+def test_a_move_within_one_coco_server_overwrites_under_the_same_ids_and_doubles_nothing(filled_cloud, tmp_path):
+    config = {
+        "endpoint": filled_cloud.endpoint,
+        "username": filled_cloud.username,
+        "token": filled_cloud.token,
+        "space": "DOCS",
+    }
+    page_id = next(record.id for record in filled_cloud.model.visible(["DOCS"], ["page"]))
+    with FakeCoco() as coco:
+        headers = {"X-API-TOKEN": coco.token}
+
+        def ask(method, path, body=None):
+            return requests.request(method, coco.endpoint + path, json=body, headers=headers, timeout=10).json()
+
+        body = {
+            **POSTED,
+            "enabled": True,
+            "connector": {"id": "confluence", "config": config},
+            "sync": {"enabled": True},
+        }
+        id_ = ask("POST", "/datasource/", body)["_id"]
+        document_id = hashlib.md5(f"{id_}-{page_id}".encode()).hexdigest()
+        source = {"id": id_, "type": "connector", "name": "My Confluence Wiki"}
+        ask(
+            "PUT",
+            f"/document/{document_id}",
+            {"title": "as Coco's connector left it", "type": "confluence", "source": source},
+        )
+
+        written(tmp_path, ask("GET", f"/datasource/{id_}"))
+        done = run("import", tmp_path / "coco.json", "--sink", "coco", "--json")
+        definitions = written(
+            tmp_path, json.loads(done.stdout)["variables"]["confluence_datasources"], "datasources.json"
+        )
+        connection = json.dumps({"conn_type": "coco", "host": coco.endpoint, "password": coco.token})
+        environment = {"token": filled_cloud.token, "AIRFLOW_CONN_COCO_DEFAULT": connection}
+        where = ["--storage", tmp_path / "s"]
+        sync = ["sync", *credentials(filled_cloud), "--datasources", definitions, *where]
+        refused_ = run(*sync, **environment)
+        assert refused_.returncode == 2
+        assert f"airflow-confluence adopt {id_}" in refused_.stdout + refused_.stderr
+        assert ask("GET", f"/document/{document_id}")["_source"]["title"] == "as Coco's connector left it"
+
+        adopted = run("adopt", id_, *where, **environment)
+        assert adopted.returncode == 0, adopted.stderr
+        done = run(*sync, **environment)
+        assert done.returncode == 0, done.stderr
+        assert ask("GET", f"/document/{document_id}")["_source"]["title"] == "Rollback"
+        documents = ask("GET", f"/document/_search?filter=source.id:any({id_})&view=list")["hits"]["hits"]
+        assert len(documents) == 1
+        stored = ask("GET", f"/datasource/{id_}")["_source"]
+        assert (stored["enabled"], stored["sync"]["enabled"]) == (True, False)
 
 
 def test_datasources_of_one_account_share_a_connection_and_others_have_their_own():

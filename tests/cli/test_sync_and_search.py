@@ -304,6 +304,31 @@ def test_adopt_takes_the_documents_over_from_another_deployment(filled, tmp_path
     assert run("sync", *credentials(filled), *options, token=filled.token).returncode == 0
 
 
+@pytest.mark.parametrize("ran_before", [False, True])
+def test_adopt_takes_over_at_a_sink_that_no_run_of_this_deployment_could_write_yet(filled, tmp_path, ran_before):
+    """Neither a first run nor one after a change of the destination comes to a plan where the sink refuses it."""
+    options = ["--space", "DOCS", "--set", f"sink={json.dumps({'type': 'local', 'path': str(tmp_path / 'shared')})}"]
+    other = run("sync", *credentials(filled), *options, "--storage", tmp_path / "other", token=filled.token)
+    assert other.returncode == 0, other.stderr
+    ours = ["--storage", tmp_path / "ours"]
+    assert run("adopt", "DOCS", *ours).returncode == 2
+    if ran_before:
+        assert run("sync", *credentials(filled), "--space", "DOCS", *ours, token=filled.token).returncode == 0
+    refused = run("sync", *credentials(filled), *options, *ours, token=filled.token)
+    assert (refused.returncode, "airflow-confluence adopt DOCS" in refused.stderr) == (2, True)
+    assert run("adopt", "DOCS", *ours).returncode == 0
+    assert run("sync", *credentials(filled), *options, *ours, token=filled.token).returncode == 0
+    verify = [
+        "--storage",
+        tmp_path / "other",
+        "--mode",
+        "verify",
+    ]  # with nothing to write, only this mode asks the sink
+    assert run("sync", *credentials(filled), *options, *verify, token=filled.token).returncode == 2
+    assert run("purge", "DOCS", *ours, "--yes").returncode == 0
+    assert sorted(path.name for path in (tmp_path / "ours" / "DOCS").iterdir()) == ["claim.json"]
+
+
 def test_no_secret_is_left_in_what_a_run_writes_or_prints(filled, tmp_path):
     import base64
     import gzip
