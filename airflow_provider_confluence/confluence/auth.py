@@ -71,6 +71,11 @@ class OriginAuth:
         self._origin = origin
         self._value = value
 
+    @property
+    def is_for_somebody(self) -> bool:
+        """Whether there is a host at all to which it may show who we are."""
+        return bool(self._origin[1])
+
     def __call__(self, request: PreparedRequest) -> PreparedRequest:
         """Return the request, with the header where it belongs and without where it does not."""
         if self._value is not None and origin_of(request.url or "") == self._origin:

@@ -12,7 +12,11 @@ from airflow_provider_confluence.errors import ContractError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import requests
     from requests.adapters import HTTPAdapter
+
+    from airflow_provider_confluence.confluence.auth import OriginAuth
+    from airflow_provider_confluence.confluence.client import ConnectionSettings
 
 
 class InUse:
@@ -95,3 +99,43 @@ def adapter(in_use: InUse, *, admits: Callable[[str], bool] | None = None, **opt
             return manager
 
     return Adapter(**options)
+
+
+def open_session(
+    settings: ConnectionSettings,
+    auth: OriginAuth,
+    in_use: InUse,
+    *,
+    most_connections: int,
+    admits: Callable[[str], bool] | None = None,
+) -> requests.Session:
+    """Return a session with a connection's proxy and certificates, that proves itself by ``auth`` alone.
+
+    :param admits: as for :func:`adapter`; behind a proxy it is not asked.
+    """
+    from http.cookiejar import DefaultCookiePolicy
+
+    import requests
+    from requests.cookies import RequestsCookieJar
+
+    session = requests.Session()
+    session.trust_env = False  # neither .netrc nor HTTP(S)_PROXY: what is used is what the connection says
+    session.auth = auth
+    if settings.proxy:
+        session.proxies = {"http": settings.proxy, "https": settings.proxy}
+    session.verify = (settings.ca_bundle or True) if settings.verify_ssl else False
+    if settings.client_cert and auth.is_for_somebody:
+        # Like the token, the certificate is for the host that it was made for, not for those that files are kept at.
+        session.cert = (settings.client_cert, settings.client_key) if settings.client_key else settings.client_cert
+    # Each request proves itself by the credential alone: a cookie could keep a withdrawn one alive.
+    session.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
+    mounted = adapter(
+        in_use,
+        admits=None if settings.proxy else admits,
+        pool_connections=4,
+        pool_maxsize=most_connections,
+        max_retries=0,
+    )
+    session.mount("https://", mounted)
+    session.mount("http://", mounted)
+    return session

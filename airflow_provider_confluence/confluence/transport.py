@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 from airflow_provider_confluence.confluence.auth import OriginAuth, authorization, origin_of
-from airflow_provider_confluence.confluence.connections import InUse, adapter
+from airflow_provider_confluence.confluence.connections import InUse, open_session
 from airflow_provider_confluence.confluence.events import Observer, RequestDone, Throttled
 from airflow_provider_confluence.confluence.gate import MAX_TRIES, Gate, Patience
 from airflow_provider_confluence.confluence.oauth import ClientCredentials, NoTokenError
@@ -464,32 +464,7 @@ class Transport:
 
         :param admits: judges the address of the other side, once connected and before anything is sent. Behind a proxy it is not asked.
         """
-        from http.cookiejar import DefaultCookiePolicy
-
-        import requests
-        from requests.cookies import RequestsCookieJar
-
-        settings = self._settings
-        session = requests.Session()
-        session.trust_env = False  # neither .netrc nor HTTP(S)_PROXY: what is used is what the connection says
-        session.auth = auth
-        if settings.proxy:
-            session.proxies = {"http": settings.proxy, "https": settings.proxy}
-        session.verify = (settings.ca_bundle or True) if settings.verify_ssl else False
-        if settings.client_cert:
-            session.cert = (settings.client_cert, settings.client_key) if settings.client_key else settings.client_cert
-        # Each request proves itself by the credential alone: a cookie could keep a withdrawn one alive.
-        session.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
-        mounted = adapter(
-            self._in_use,
-            admits=None if settings.proxy else admits,
-            pool_connections=4,
-            pool_maxsize=self.gate.max_in_flight,
-            max_retries=0,
-        )
-        session.mount("https://", mounted)
-        session.mount("http://", mounted)
-        return session
+        return open_session(self._settings, auth, self._in_use, most_connections=self.gate.max_in_flight, admits=admits)
 
     def _tell(self, event: RequestDone | Throttled) -> None:
         if self._observer is None:

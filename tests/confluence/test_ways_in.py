@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from airflow_provider_confluence.confluence.auth import OriginAuth
 from airflow_provider_confluence.confluence.client import ConfluenceClient, ConnectionSettings, connect
 from airflow_provider_confluence.confluence.gate import Gate
+from airflow_provider_confluence.confluence.transport import Transport
 from airflow_provider_confluence.errors import (
     AccessDeniedError,
     ConfigurationError,
@@ -251,6 +253,16 @@ def test_a_client_certificate_is_shown_to_a_server_that_asks(tmp_path: Path, gat
         with pytest.raises(ConfigurationError, match="client_cert"):
             without.identity()
         without.close()
+
+
+def test_a_client_certificate_is_not_shown_to_hosts_that_files_are_kept_at(tmp_path: Path, gate: Gate) -> None:
+    pem = str(make_certificate(tmp_path / "both.pem"))
+    settings = ConnectionSettings("https://wiki.example.com", token="PAT", client_cert=pem)
+    transport = Transport(settings, "https://wiki.example.com", gate, cloud=False)
+    assert transport.session.cert == pem
+    with transport.new_session(OriginAuth(("", "", 0), None)) as elsewhere:
+        assert elsewhere.cert is None
+    transport.close()
 
 
 @pytest.mark.parametrize(
