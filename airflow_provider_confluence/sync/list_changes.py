@@ -36,7 +36,7 @@ from airflow_provider_confluence.sync.vanished import Guarded
 from airflow_provider_confluence.sync.whole_listing import list_everything
 
 MODES = ("auto", "full", "reconcile", "changes", "verify", "rebuild")
-BATCH_ITEMS = 100
+BATCH_ITEMS = 200
 # With more pending items than this a quick look, which asks for their labels one by one, costs more than looking at everything.
 MANY_LEFT = 250
 # Settings are kept until everything was seen; each edit while listings break off would add one for ever.

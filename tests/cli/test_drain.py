@@ -25,6 +25,8 @@ from tests.cli.program import PROGRAM, credentials, run
 __all__ = ["certificate", "place", "rabbit", "rabbit_place", "valkey", "valkey_place"]
 
 DOCS = Path(__file__).parents[2] / "docs"
+# What the command does around the draining is the same for every broker; the draining has tests of its own.
+BY_VALKEY = pytest.mark.parametrize("place", ["valkey"], indirect=True)
 
 
 @pytest.fixture
@@ -82,6 +84,7 @@ def test_from_confluence_through_a_queue_into_an_index_that_is_searched(cloud, p
     assert [hit["title"] for hit in json.loads(found.stdout)["hits"]] == ["Rolling back"]
 
 
+@BY_VALKEY
 def test_dead_letters_are_told_by_the_exit_code_and_never_by_their_text(place, tmp_path, environment):
     broker = make_broker(place.connection)
     broker.use(place.queue, create=True)
@@ -95,6 +98,7 @@ def test_dead_letters_are_told_by_the_exit_code_and_never_by_their_text(place, t
     assert len(place.dead()) == 1
 
 
+@BY_VALKEY
 def test_sigterm_ends_it_well(place, tmp_path, environment):
     sink = QueueSink(place.queue, conn_id="broker", connections=place.connections)
     sink.open(OWNER)

@@ -28,8 +28,12 @@ from tests.sync.test_in_doubt import stop
 
 
 @pytest.fixture
-def wiki(tmp_path):
-    """One edition, whose answers are not held to the contract once more: what lies in the files is the same for both."""
+def wiki(tmp_path, monkeypatch):
+    """One edition, whose answers are not held to the contract once more: what lies in the files is the same for both.
+
+    Batches are small, so that few pages fill more than one.
+    """
+    monkeypatch.setattr("airflow_provider_confluence.sync.list_changes.BATCH_ITEMS", 20)
     with Sandbox("cloud") as sandbox:
         yield fill(Wiki(sandbox, tmp_path))
 
@@ -58,7 +62,7 @@ def state_files(wiki):
     for content_id in ids[:52]:
         wiki.model.trash(content_id)
     wiki.run()
-    for number in range(60, 165):
+    for number in range(60, 85):
         wiki.model.create_page("DOCS", f"Many {number}", f"<p>Number {number}</p>")
     stop(wiki, "receipt_written")
     return files_of(wiki)

@@ -160,7 +160,7 @@ steps = st.tuples(
 
 
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(history=st.lists(steps, min_size=1, max_size=5))
 def test_whatever_happens_during_rebuilds_one_index_is_left_and_it_is_true(opensearch, tmp_path_factory, history):
