@@ -10,7 +10,8 @@ PROGRAM = [sys.executable, "-m", "airflow_provider_confluence.cli"]
 
 
 def run(*arguments, token="", given="", **environment):
-    clean = {k: v for k, v in os.environ.items() if not k.startswith("CONFLUENCE_")}
+    # Nor what tests of Airflow in the same process have set.
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("CONFLUENCE_", "AIRFLOW_"))}
     return subprocess.run(
         [*PROGRAM, *map(str, arguments)],
         env={**clean, **({"CONFLUENCE_TOKEN": token} if token else {}), **environment},

@@ -139,7 +139,8 @@ def test_through_what_airflow_s_database_holds(filled_cloud, tmp_path):
 
     def airflow(*arguments):
         command = [sys.executable, "-m", "airflow", *arguments]
-        subprocess.run(command, env={**os.environ, **environment}, capture_output=True, check=True, timeout=120)
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("AIRFLOW_")}
+        subprocess.run(command, env={**clean, **environment}, capture_output=True, check=True, timeout=120)
 
     definition = {"docs": {"space": "DOCS", "conn_id": "wiki", "airflow": {"pool": "confluence"}}}
     values = (filled_cloud.endpoint, filled_cloud.username, filled_cloud.token)

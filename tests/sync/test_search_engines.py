@@ -9,7 +9,7 @@ from airflow_provider_confluence.errors import SinkUnavailableError
 from airflow_provider_confluence.sync.commit import commit
 from airflow_provider_confluence.sync.extract import extract
 from airflow_provider_confluence.sync.index import index
-from airflow_provider_confluence.sync.list_changes import list_changes
+from airflow_provider_confluence.sync.list_changes import BATCH_ITEMS, list_changes
 from airflow_provider_confluence.testing.tcp_proxy import TcpProxy
 from tests.sinks.servers import elasticsearch, opensearch
 from tests.sync.conftest import fill
@@ -137,7 +137,7 @@ def test_a_server_that_goes_away_in_the_middle_loses_nothing_and_doubles_nothing
         counts = index(wiki.context, "docs", plan.revision, 0)
         result = commit(wiki.context, "docs", plan.revision)
 
-    assert counts.written_before == 100  # what had its receipt was not written again
+    assert counts.written_before == BATCH_ITEMS  # what had its receipt was not written again
     assert result.clean
     assert wiki.indexed() == wiki.expected()
     assert len(wiki.hits()) == len(wiki.expected())
