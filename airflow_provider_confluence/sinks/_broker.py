@@ -10,7 +10,7 @@ import re
 import socket
 import ssl
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -114,6 +114,32 @@ class Broker(ABC):
 
         :raises SinkUnavailableError: only where none of them is confirmed.
         """
+
+    def _send_each(
+        self, connect: Callable[[], Any], queue: str, messages: Sequence[Outgoing], *, silence: str
+    ) -> list[Sent]:
+        """Send over a kombu channel, each message confirmed by the answer to its own request.
+
+        :param connect: returns the channel. :param silence: why the fate of what follows is not known where an answer is missing.
+        """
+        sent = [Sent("unsure", silence)] * len(messages)
+        try:
+            with self.errors():
+                channel = connect()
+                for number, message in enumerate(messages):
+                    prepared = channel.prepare_message(
+                        message.body,
+                        content_type="application/json",
+                        content_encoding="utf-8",
+                        headers=dict(message.headers),
+                        properties={"delivery_mode": 2, "message_id": message.message_id},
+                    )
+                    channel.basic_publish(prepared, exchange="", routing_key=queue)
+                    sent[number] = Sent("confirmed")
+        except ConfluenceProviderError:
+            if not any(found.outcome == "confirmed" for found in sent):
+                raise
+        return sent
 
     @abstractmethod
     def take(self, queue: str) -> Delivery | None:

@@ -91,24 +91,9 @@ class RedisBroker(Broker):
 
     def send(self, queue: str, messages: Sequence[Outgoing]) -> list[Sent]:
         """Push one by one; what the server answered is in its memory, and on its disk as its own settings say."""
-        sent = [Sent("unsure", "the server did not answer")] * len(messages)
-        try:
-            with self.errors():
-                channel = self._connected().default_channel
-                for number, message in enumerate(messages):
-                    prepared = channel.prepare_message(
-                        message.body,
-                        content_type="application/json",
-                        content_encoding="utf-8",
-                        headers=dict(message.headers),
-                        properties={"delivery_mode": 2, "message_id": message.message_id},
-                    )
-                    channel.basic_publish(prepared, exchange="", routing_key=queue)
-                    sent[number] = Sent("confirmed")
-        except ConfluenceProviderError:
-            if not any(found.outcome == "confirmed" for found in sent):
-                raise
-        return sent
+        return self._send_each(
+            lambda: self._connected().default_channel, queue, messages, silence="the server did not answer"
+        )
 
     def take(self, queue: str) -> Delivery | None:
         """Move the oldest item into this consumer's own list; from time to time give back what dead consumers held."""

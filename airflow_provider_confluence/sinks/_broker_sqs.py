@@ -131,24 +131,7 @@ class SqsBroker(Broker):
 
     def send(self, queue: str, messages: Sequence[Outgoing]) -> list[Sent]:
         """Send one by one, a request each."""
-        sent = [Sent("unsure", "SQS did not answer")] * len(messages)
-        try:
-            with self.errors():
-                channel = self._channel()
-                for number, message in enumerate(messages):
-                    prepared = channel.prepare_message(
-                        message.body,
-                        content_type="application/json",
-                        content_encoding="utf-8",
-                        headers=dict(message.headers),
-                        properties={"delivery_mode": 2, "message_id": message.message_id},
-                    )
-                    channel.basic_publish(prepared, exchange="", routing_key=queue)
-                    sent[number] = Sent("confirmed")
-        except ConfluenceProviderError:
-            if not any(found.outcome == "confirmed" for found in sent):
-                raise
-        return sent
+        return self._send_each(self._channel, queue, messages, silence="SQS did not answer")
 
     def take(self, queue: str) -> Delivery | None:
         """Receive one message, waiting up to 2 seconds for it."""

@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_confluence.errors import ConfigurationError
-from airflow_provider_confluence.sinks._search_engine import Flavour, SearchEngineSink
-from airflow_provider_confluence.sinks._search_settings import sink_from
+from airflow_provider_confluence.sinks._search_engine import Flavour
+from airflow_provider_confluence.sinks._search_settings import FromSettings
 from airflow_provider_confluence.sinks._search_wire import Reach, Sender, Unreachable
-from airflow_provider_confluence.sinks.connection import Connections, no_connections
 
 _OLDEST = (7, 17)
-
-
-def from_settings(
-    settings: Mapping[str, Any],
-    destination: str,
-    *,
-    storage: Path,  # noqa: ARG001 - nothing lies on a disk of ours
-    allowed_paths: Sequence[Path] = (),  # noqa: ARG001 - likewise
-    connections: Connections = no_connections,
-    sleep: Callable[[float], None] = time.sleep,
-) -> SearchEngineSink:
-    """Return the sink for the settings, not opened yet.
-
-    :param sleep: waits between tries; tests give their own.
-    :raises ConfigurationError: naming what is wrong in the settings.
-    """
-    return sink_from(_FLAVOUR, settings, destination, connections=connections, sleep=sleep)
 
 
 class _Connection:
@@ -100,11 +80,13 @@ def _refuse(said: Mapping[str, Any]) -> str | None:
     return None
 
 
-_FLAVOUR = Flavour(
-    name="Elasticsearch",
-    conn_type="elasticsearch",
-    api_key=True,
-    flat={"type": "flattened", "ignore_above": 8191},
-    refuse=_refuse,
-    connect=_connect,
+from_settings = FromSettings(
+    Flavour(
+        name="Elasticsearch",
+        conn_type="elasticsearch",
+        api_key=True,
+        flat={"type": "flattened", "ignore_above": 8191},
+        refuse=_refuse,
+        connect=_connect,
+    )
 )

@@ -6,12 +6,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 
+import pytest
 import requests
 
 from airflow_provider_confluence.documents import Ancestor, Document, Person, Space, Tombstone, document_id
 from airflow_provider_confluence.sinks.base import Owner
 from airflow_provider_confluence.sinks.coco import CocoSink
 from airflow_provider_confluence.sinks.connection import SinkConnection
+from airflow_provider_confluence.testing.coco import FakeCoco
 
 OWNER = Owner("docs", "deployment-one", "https://one.example.com/wiki")
 HOME, GUIDE = Ancestor("1", "Home"), Ancestor("2", "Guide")
@@ -68,6 +70,25 @@ def making(coco):
     yield make
     for sink in made:
         sink.close()
+
+
+@pytest.fixture
+def coco():
+    with FakeCoco() as coco:
+        yield coco
+
+
+@pytest.fixture
+def make(coco):
+    with making(coco) as make:
+        yield make
+
+
+@pytest.fixture
+def sink(make):
+    sink = make()
+    sink.open(OWNER)
+    return sink
 
 
 def connection(url, token, **fields):

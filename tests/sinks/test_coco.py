@@ -21,32 +21,17 @@ from tests.sinks.coco_server import (
     HOME,
     OWNER,
     PAGE,
+    coco,
     connections,
     get,
     grave,
-    making,
+    make,
     outcomes,
     page,
+    sink,
 )
 
-
-@pytest.fixture
-def coco():
-    with FakeCoco() as coco:
-        yield coco
-
-
-@pytest.fixture
-def make(coco):
-    with making(coco) as make:
-        yield make
-
-
-@pytest.fixture
-def sink(make):
-    sink = make()
-    sink.open(OWNER)
-    return sink
+__all__ = ["coco", "make", "sink"]
 
 
 # ---------------------------------------------------------------------------------------- the mapping

@@ -23,33 +23,18 @@ from tests.sinks.coco_server import (
     HOME,
     OWNER,
     PAGE,
+    coco,
     connection,
     connections,
     grave,
-    making,
+    make,
     outcomes,
     page,
     read,
+    sink,
 )
 
-
-@pytest.fixture
-def coco():
-    with FakeCoco() as coco:
-        yield coco
-
-
-@pytest.fixture
-def make(coco):
-    with making(coco) as make:
-        yield make
-
-
-@pytest.fixture
-def sink(make):
-    sink = make()
-    sink.open(OWNER)
-    return sink
+__all__ = ["coco", "make", "sink"]
 
 
 # ---------------------------------------------------------------------------------------- trouble
