@@ -34,7 +34,7 @@ demo: install ## index a wiki and search it: the sandbox, or your own with CONFL
 	@$(BIN)/python -m airflow_provider_confluence.testing.demo
 
 test: install ## run the tests
-	$(BIN)/pytest -n 2 --no-loadscope-reorder $(PYTEST_ARGS)
+	$(BIN)/pytest -n 4 --no-loadscope-reorder $(PYTEST_ARGS)
 
 HISTORIES ?= 200
 SEED ?=

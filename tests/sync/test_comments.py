@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from airflow_provider_confluence.sync import list_changes, newest_first, vanished
@@ -11,15 +9,6 @@ from airflow_provider_confluence.testing.sandbox import ManualClock, Model, Read
 from airflow_provider_confluence.testing.sandbox.faults import EmptyListing, RepeatedCursor, Respond
 from tests.contracts.checker import ContractChecker
 from tests.sync.conftest import Wiki, fill
-
-
-class FastWiki(Wiki):
-    """A wiki whose client is not paced: on Cloud a comment is asked for by id, 20 a second."""
-
-    @property
-    def settings(self):
-        return replace(super().settings, requests_per_second=1000.0)
-
 
 LISTS = {"cloud": "*/footer-comments", "datacenter": "*/content/scan"}
 
@@ -32,7 +21,7 @@ def start(request, tmp_path):
     def begin(**readings):
         sandbox = Sandbox(request.param, Model(clock=ManualClock(), readings=Readings(**readings)), observer=checker)
         running.append(sandbox.__enter__())
-        wiki = fill(FastWiki(sandbox, tmp_path))
+        wiki = fill(Wiki(sandbox, tmp_path))
         wiki.definition["enable_comments"] = True
         guide = wiki.model.find("Guide")
         wiki.ids = {"guide": guide, "footer": wiki.model.create_comment(guide, "<p>Well <strong>said</strong></p>")}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 
 import pytest
 
@@ -20,18 +19,10 @@ COMMENTS = {
 FILES_OF = {"cloud": "*/pages/*/attachments", "datacenter": "*/child/attachment"}
 
 
-class FastWiki(Wiki):
-    """A wiki whose client is not paced."""
-
-    @property
-    def settings(self):
-        return replace(super().settings, requests_per_second=1000.0)
-
-
 @pytest.fixture
 def wiki(sandbox, tmp_path):
     """A wiki whose guide has a file, a comment and a reply to it."""
-    wiki = fill(FastWiki(sandbox, tmp_path))
+    wiki = fill(Wiki(sandbox, tmp_path))
     wiki.definition["enable_comments"] = True
     wiki.model.reply(wiki.model.create_comment(wiki.model.find("Guide"), "<p>Well said</p>"), "<p>Thank you</p>")
     wiki.model.create_comment(wiki.model.find("Guide"), "<p>Which one?</p>", selection="deployment")
