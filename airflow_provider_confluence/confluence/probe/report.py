@@ -93,6 +93,7 @@ _ELSEWHERE = "the credential would have to be sent to another host"
 
 _CHECKED = "it is no doubt about Confluence, but about this site and credential: the command check tells"
 _NO_POST = "the probe sends no bodies to be converted"
+_NO_RESTRICTED = "the probe looks for no restricted items"
 _NO_LIST = "no list but the search itself would tell what it should find"
 
 _BOTH = (
@@ -110,6 +111,7 @@ _BOTH = (
         "search_cap_expanded", "S, Cloud A", "A search with expansions that are no bodies has up to 200 rows.", 200
     ),
     Assumption("search_cap_body", "S, Cloud A", "A search with bodies has up to 50 rows.", 50),
+    Assumption("restrictions_cap", "A", "Restrictions name up to 200 users and groups.", 200, _NO_RESTRICTED),
 )
 CLOUD: tuple[Assumption, ...] = (
     *_BOTH,
@@ -145,6 +147,7 @@ CLOUD: tuple[Assumption, ...] = (
     Assumption("conversion_looks", "A", "A conversion is done a moment after it was asked for.", 1, _NO_POST),
     Assumption("conversion_order", "A", "Results of conversions come in the order asked for.", "asked", _NO_POST),
     Assumption("conversion_names_task", "A", "The result of a conversion names its task.", True, _NO_POST),
+    Assumption("space_roles", "setting", "Spaces have no roles.", False, _CHECKED),
     Assumption("cql_finds_tree", "A", "A search finds folders, whiteboards, databases and embeds.", "all", _NO_LIST),
     Assumption("ties", "A", "Rows that are alike in what is sorted by are ordered by id.", "id", _CHANGE),
     Assumption("cloud_list_lag_seconds", "A", "Lists know of a change at once.", 0, _CHANGE),
@@ -172,6 +175,8 @@ DATACENTER: tuple[Assumption, ...] = (
         "location_of_resolved_comment", "A", "The location of a resolved inline comment is 'resolved'.", "resolved"
     ),
     Assumption("conversion_content", "A", "A body to convert may name its page as content.", "used", _NO_POST),
+    Assumption("relevant_restrictions", "A", "What restricts an item from above is told.", True, _NO_RESTRICTED),
+    Assumption("site_permissions_told", "S", "The permissions of the site are told to the account.", True, _CHECKED),
     Assumption("trash_listing_allowed", "setting", "The trash is shown to administrators of the space only.", False),
     Assumption("access_mode", "setting", "Confluence may be written to.", "READ_WRITE", _CHECKED),
     Assumption("application_state", "setting", "Confluence is not being maintained.", "RUNNING", _CHECKED),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 from airflow_provider_confluence.testing.sandbox.access import Account
 from airflow_provider_confluence.testing.sandbox.cloud_comments import CloudComments
@@ -15,6 +16,7 @@ from airflow_provider_confluence.testing.sandbox.cloud_rows import CloudRows
 from airflow_provider_confluence.testing.sandbox.cloud_v1 import CloudV1
 from airflow_provider_confluence.testing.sandbox.index import sort_value
 from airflow_provider_confluence.testing.sandbox.oauth import PATH as TOKEN_PATH
+from airflow_provider_confluence.testing.sandbox.permissions import SpaceAccess
 from airflow_provider_confluence.testing.sandbox.records import Item, ItemType, Space, Viewer
 from airflow_provider_confluence.testing.sandbox.scopes import admits
 from airflow_provider_confluence.testing.sandbox.web import (
@@ -53,7 +55,6 @@ _UNSERVED = (
     "footer-comments",
     "inline-comments",
     "space-permissions",
-    "space-roles",
     "tasks",
     "user",
 )
@@ -96,6 +97,9 @@ class Cloud(CloudLists):
             ("/folders/{id}", self._folder),
             ("/folders/{id}/ancestors", self._ancestors_of_folder),
             ("/folders/{id}/direct-children", self._direct_children_of_folder),
+            ("/spaces/{id}/permissions", self._space_permissions),
+            ("/spaces/{id}/role-assignments", self._role_assignments),
+            ("/space-roles", self._space_roles),
             ("/labels", self._labels),
             ("/labels/{id}/pages", self._label_pages),
             ("/labels/{id}/blogposts", self._label_blogposts),
@@ -103,6 +107,44 @@ class Cloud(CloudLists):
             router.add("GET", API + template, handler)
         router.add("POST", API + "/users-bulk", self._users_bulk)
         CloudComments(model).add_to(router)
+
+    # ------------------------------------------------------------------------------------ who may see a space
+    def _access(self, request: Request, id: str) -> SpaceAccess:
+        space = self.model.space_by_id(int(id)) if id.isascii() and id.isdigit() else None
+        if space is None or not self.model.space_is_visible(space, self._viewer(request)):
+            raise absent("space", id)
+        access = self.model.permissions.space(space.id)
+        if access.refused:
+            raise RefusedError(403, "Not permitted")
+        return access
+
+    def _principals(self, access: SpaceAccess) -> list[tuple[str, str]]:
+        groups = self.model.permissions.groups
+        return [*(("user", user) for user in access.users), *(("group", groups[name].id) for name in access.groups)]
+
+    def _space_permissions(self, request: Request, id: str) -> Response:
+        access = self._access(request, id)
+        rows: list[dict[str, Any]] = []
+        for kind, name in [] if access.by_role else self._principals(access):
+            for key, target in (("read", "space"), ("create", "page")):
+                row = {"id": str(len(rows) + 1), "principal": {"type": kind, "id": name}}
+                rows.append(row | {"operation": {"key": key, "targetType": target}})
+        return self._plain_listing(request, rows)
+
+    def _role_assignments(self, request: Request, id: str) -> Response:
+        access = self._access(request, id)
+        if not self.model.readings.space_roles:
+            raise RefusedError(404, "Not found", "NOT_FOUND")
+        named = [(kind.upper(), name) for kind, name in self._principals(access)] if access.by_role else []
+        named += [("ACCESS_CLASS", name) for name in access.classes]
+        rows = [{"principal": {"principalType": kind, "principalId": name}, "roleId": "1"} for kind, name in named]
+        return self._plain_listing(request, rows)
+
+    def _space_roles(self, request: Request) -> Response:
+        if not self.model.readings.space_roles:
+            raise RefusedError(404, "Not found", "NOT_FOUND")
+        role = {"id": "1", "type": "SYSTEM", "name": "Viewer", "description": "", "spacePermissions": ["read/space"]}
+        return self._plain_listing(request, [role])
 
     # ------------------------------------------------------------------------------------ the way in
     def handle(self, request: Request) -> Response:

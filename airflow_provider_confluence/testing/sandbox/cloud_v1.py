@@ -49,6 +49,7 @@ class CloudV1:
         self._router.add("GET", f"{_API}/search", self._count)
         self._router.add("GET", f"{_API}/content/{{id}}/child/attachment/{{attachment}}/download", self._download)
         self._router.add("GET", f"{_API}/content/{{id}}/restriction/byOperation", self._restrictions)
+        self._router.add("GET", f"{_API}/content/{{id}}/restriction/byOperation/read", self._readers)
         self._conversions = Conversions(model)
         self._router.add("POST", f"{_API}/contentbody/convert/async/bulk/tasks", self._conversions.start)
         self._router.add("GET", f"{_API}/contentbody/convert/async/bulk/tasks", self._conversions.results)
@@ -145,6 +146,13 @@ class CloudV1:
             raise RefusedError(404, f"No content found with id: {id}")
         return json_response(self._writer(request).restrictions(item))
 
+    def _readers(self, request: Request, id: str) -> Response:
+        item = self._model.item(id)
+        viewer: Viewer = "account" if "authorization" in request.headers else "anonymous"
+        if item is None or not self._model.is_visible(item, viewer):
+            raise RefusedError(404, f"No content found with id: {id}")
+        return readers_answer(request, item, self._writer(request))
+
     def _download(self, request: Request, id: str, attachment: str) -> Response:
         """Send to the media host with 302; the address is good without the credential [R]."""
         item = self._model.item(attachment)
@@ -157,6 +165,15 @@ class CloudV1:
         if version is not None and version > len(item.files):
             raise RefusedError(404, f"No version {version} of {attachment}")
         return Response(302, headers={"Location": self._media_url(item, version), "Content-Type": "text/plain"})
+
+
+def readers_answer(request: Request, item: Item, writer: ContentWriter) -> Response:
+    """Answer who alone may read an item [S]; both editions do alike."""
+    restriction = writer.model.permissions.restrictions.get(item.id)
+    if restriction is not None and restriction.refused:
+        raise RefusedError(403, "The restrictions cannot be read")
+    start, limit = whole_number(request, "start", 0), whole_number(request, "limit", 100)
+    return json_response(writer.restriction(item, start, limit))
 
 
 def whole_number(request: Request, name: str, default: int) -> int:

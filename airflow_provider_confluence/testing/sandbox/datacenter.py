@@ -12,6 +12,7 @@ from airflow_provider_confluence.testing.sandbox.access import Account
 from airflow_provider_confluence.testing.sandbox.cloud_v1 import whole_number
 from airflow_provider_confluence.testing.sandbox.counting import count_answer, counted_query
 from airflow_provider_confluence.testing.sandbox.cql import Search
+from airflow_provider_confluence.testing.sandbox.datacenter_permissions import DataCenterPermissions
 from airflow_provider_confluence.testing.sandbox.records import Item, ItemType, Space, Viewer
 from airflow_provider_confluence.testing.sandbox.v1_content import ContentWriter, expansions, row_cap
 from airflow_provider_confluence.testing.sandbox.views import Views
@@ -65,6 +66,7 @@ class DataCenter:
             ("/download/attachments/{id}/{file}", self._download),
         ):
             router.add("GET", context + template, handler)
+        DataCenterPermissions(model, self._find, self._writer, self._viewer).add_to(router, context)
         router.add("POST", context + "/rest/api/contentbody/convert/{to}", self._convert)
 
     # ------------------------------------------------------------------------------------ the way in

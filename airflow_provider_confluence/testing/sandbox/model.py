@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone
 
 from airflow_provider_confluence.testing.sandbox.clock import Clock, real_time
+from airflow_provider_confluence.testing.sandbox.permissions import Restriction, SpaceAccess
 from airflow_provider_confluence.testing.sandbox.readings import Readings
 from airflow_provider_confluence.testing.sandbox.records import (
     Item,
@@ -461,6 +462,22 @@ class Model(Wiki):
     def show(self, content_id: str) -> None:
         """Give a hidden item back to our account."""
         self._set_hidden(content_id, False)
+
+    def restrict(
+        self, content_id: str, *, users: Iterable[str] = (), groups: Iterable[str] = (), refused: bool = False
+    ) -> None:
+        """Let only these read an item and what is below it; nobody named lifts the restriction. No new version.
+
+        :param refused: our account is not told who they are.
+        """
+        with self.lock:
+            restriction = Restriction(tuple(users), tuple(groups), refused)
+            self.permissions.restrictions[self._item(content_id).id] = restriction
+
+    def open_space(self, key: str, access: SpaceAccess) -> None:
+        """Say who may see a space."""
+        with self.lock:
+            self.permissions.spaces[self._space(key).id] = access
 
     def _set_hidden(self, content_id: str, hidden: bool) -> None:
         with self.lock:

@@ -80,6 +80,15 @@ class Readings:
     legacy_download_refused: bool = True
     """[R] ``/wiki/download/attachments/…`` answers 401 with an OAuth challenge (CHANGE-2735)."""
 
+    relevant_restrictions: bool = True
+    """[A] Data Center tells what restricts an item from above (``relevantViewRestrictions``); ``False``: it is too old for that."""
+    site_permissions_told: bool = True
+    """The account administers Data Center, so that the permissions of the site are told to it; else 403 [S]."""
+    space_roles: bool = False
+    """The tenant has roles for spaces (role-based access control) [S]; the others have no such addresses."""
+    restrictions_cap: int = 200
+    """[A] How many users, and how many groups, an answer about restrictions names at most."""
+
     # ---------------------------------------------------------------- CQL, both editions
     cql_index_lag_seconds: float = 0.0
     """[R] Items changed less than this long ago are found in no search by their new state."""
@@ -175,6 +184,9 @@ DRAWN: dict[str, tuple[Any, ...]] = {
     "datacenter_utc_offset_minutes": (120, -300, 0),
     "location_of_resolved_comment": ("resolved", "inline"),
     "trash_listing_allowed": (False, True),
+    "restrictions_cap": (200, 1),
+    "relevant_restrictions": (True, False),
+    "site_permissions_told": (True, False),
 }
 """From which values each switch is drawn. Those that are not here say how the site was set up and are no doubt: how one logs in, and which
 release it is."""

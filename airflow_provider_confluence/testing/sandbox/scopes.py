@@ -8,7 +8,8 @@ _V2 = "/wiki/api/v2"
 _V1 = "/wiki/rest/api"
 _DETAILS = "read:content-details:confluence"
 _NEEDED: tuple[tuple[str, tuple[str, ...]], ...] = (
-    (rf"{_V2}/spaces(/[^/]+)?", ("read:space:confluence",)),
+    (rf"{_V2}/spaces(/[^/]+(/permissions)?)?", ("read:space:confluence",)),
+    (rf"{_V2}/(spaces/[^/]+/role-assignments|space-roles)", ("read:space.permission:confluence",)),
     (rf"{_V2}/(spaces/[^/]+/)?(pages|blogposts)(/[^/]+)?(/labels)?", ("read:page:confluence",)),
     (rf"{_V2}/labels/[^/]+/(pages|blogposts)", ("read:page:confluence",)),
     (rf"{_V2}/labels", ("read:label:confluence",)),

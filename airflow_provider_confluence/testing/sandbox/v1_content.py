@@ -105,7 +105,6 @@ class ContentWriter:
         """Return an item with what is to be expanded; the rest is named under ``_expandable``."""
         title = self.model.title_of(item)
         row: dict[str, Any] = {"id": item.public_id, "type": item.type, "status": item.status, "title": title}
-        own = f"/rest/api/content/{item.public_id}"
         space = self.model.space_by_id(item.space_id)
         if space is not None and "space" in expand:
             row["space"] = self.space(space, _below(expand, "space"))
@@ -130,7 +129,7 @@ class ContentWriter:
         if item.type in ("attachment", "comment") or "extensions" in expand:
             row["extensions"] = self._extensions(item, _below(expand, "extensions"))
         if "restrictions" in expand:
-            row["restrictions"] = self._restrictions(own, _below(expand, "restrictions"))
+            row["restrictions"] = self._restrictions(item, _below(expand, "restrictions"))
         row["_links"] = self.links(item, space)
         row["_expandable"] = {name: self._expandable(item, name, space) for name in _EXPANDABLE if name not in row}
         return row
@@ -244,19 +243,50 @@ class ContentWriter:
     def restrictions(self, item: Item) -> dict[str, Any]:
         """Return the restrictions of an item by operation, users and groups included."""
         wanted = {f"{operation}.restrictions.{who}" for operation in ("read", "update") for who in ("user", "group")}
-        return self._restrictions(f"/rest/api/content/{item.public_id}", frozenset(wanted | {"read", "update"}))
+        return self._restrictions(
+            item, frozenset(wanted | {"read", "update", "read.restrictions", "update.restrictions"})
+        )
 
-    def _restrictions(self, own: str, expand: frozenset[str]) -> dict[str, Any]:
-        """Return empty shells: restrictions of the sandbox are what the account cannot see."""
+    def readers(self, item: Item, operation: str, kind: str, start: int = 0, limit: int = 200) -> dict[str, Any]:
+        """Return the users or the groups who alone may read an item, from ``start`` on. Nobody restricts changing here."""
+        found = self.model.permissions.restrictions.get(item.id) if operation == "read" else None
+        names = () if found is None else found.users if kind == "user" else found.groups
+        limit = min(limit, self.model.readings.restrictions_cap)
+        some = names[start : start + limit]
+        rows = [self.person(name) if kind == "user" else self.group(name) for name in some]
+        listed = {"results": rows, "start": start, "limit": limit, "size": len(rows)}
+        return listed if self.cloud else listed | {"totalCount": len(names)} if start + limit < len(names) else listed
+
+    def group(self, name: str) -> dict[str, Any]:
+        """Return a group: Cloud has ids for them, Data Center names alone."""
+        row = {"type": "group", "name": name, "_links": {"self": f"{self.base}/rest/api/group/{quote(name)}"}}
+        group = self.model.permissions.groups.get(name)
+        return row | {"id": group.id if group else "unknown"} if self.cloud else row
+
+    def restriction(self, item: Item, start: int, limit: int) -> dict[str, Any]:
+        """Return who may read an item, by users and groups."""
+        held = {kind: self.readers(item, "read", kind, start, limit) for kind in ("user", "group")}
+        link = f"{self.base}/rest/api/content/{item.public_id}/restriction/byOperation/read"
+        expandable = {"content": f"/rest/api/content/{item.public_id}"}
+        return {
+            "operation": "read",
+            "restrictions": held | {"_expandable": {}},
+            "_expandable": expandable,
+            "_links": {"self": link, "base": self.base, "context": self.context},
+        }
+
+    def _restrictions(self, item: Item, expand: frozenset[str]) -> dict[str, Any]:
+        """Return the restrictions by operation, as far as they are to be expanded and the account is told."""
+        own = f"/rest/api/content/{item.public_id}"
+        restriction = self.model.permissions.restrictions.get(item.id)
+        if restriction is not None and restriction.refused:
+            expand = frozenset()
         row: dict[str, Any] = {}
+        held: dict[str, Any]
         for operation in ("read", "update"):
             if operation in expand:
                 inner = _below(_below(expand, operation), "restrictions")
-                held: dict[str, Any] = {
-                    name: {"results": [], "start": 0, "limit": 200, "size": 0}
-                    for name in ("user", "group")
-                    if name in inner
-                }
+                held = {name: self.readers(item, operation, name) for name in ("user", "group") if name in inner}
                 shell = {"operation": operation, "restrictions": {**held, "_expandable": {}}}
                 link = f"{self.base}{own}/restriction/byOperation/{operation}"
                 row[operation] = shell | {"_expandable": {"content": own}, "_links": {"self": link}}

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from airflow_provider_confluence.testing.sandbox.clock import Clock
 from airflow_provider_confluence.testing.sandbox.index import Index
+from airflow_provider_confluence.testing.sandbox.permissions import Permissions
 from airflow_provider_confluence.testing.sandbox.readings import Readings
 from airflow_provider_confluence.testing.sandbox.records import (
     Item,
@@ -35,6 +36,7 @@ class Wiki:
         self.readings = readings
         self.lock = threading.RLock()
         self.index = Index(readings)
+        self.permissions = Permissions()
         self._edited_live: dict[int, Item] = {}
         self._spaces: dict[int, Space] = {}
         self._users: dict[str, User] = {}
@@ -193,6 +195,17 @@ class Wiki:
     def _holders(self, item: Item) -> list[Item | None]:
         """Return what an attachment or comment goes and comes with: its container, and the comment it replies to."""
         return [self.index.get(above) for above in (item.container_id, item.parent_id) if above is not None]
+
+    def may_read(self, user_id: str | None, content_id: str) -> bool:
+        """Say whether a person (``None``: a visitor) may read an item: its space, everything above it, and the item itself."""
+        with self.lock:
+            item = self.item(content_id)
+            holder = item if item is None or item.container_id is None else self.index.get(item.container_id)
+            if holder is None or not self.permissions.sees_space(
+                user_id, holder.space_id, visitors=self.readings.anonymous_access
+            ):
+                return False
+            return all(self.permissions.passes(user_id, step) for step in [*self.ancestors(holder), holder])
 
     def label_id(self, label: str) -> int:
         """Return the number of a label."""
