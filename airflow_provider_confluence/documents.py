@@ -115,7 +115,8 @@ class Entry:
     ``version`` is Confluence's own. ``parent_id`` is the next item up the tree (``None`` at the top of the space), ``container_id`` the
     page or blog post that an attachment or comment belongs to. ``labels`` is ``None`` where the listing could not tell them, which is
     not the same as an item without labels. ``created`` and ``updated`` are RFC 3339 in UTC. ``url`` is absolute. ``live``
-    is a document of Cloud whose edits show before they become a version.
+    is a document of Cloud whose edits show before they become a version. ``readers`` is what restricts the reading of the item by itself:
+    no level where nothing does, else one, which is empty where it cannot be read; ``None`` where the listing did not tell.
 
     Of comments alone: ``parent_id`` is the comment that a reply answers; ``location`` is ``footer`` or ``inline``. An inline comment has
     the ``selection`` (the text of the page that it is about) and the ``resolution`` of its thread (open, reopened, resolved, dangling),
@@ -144,6 +145,7 @@ class Entry:
     selection: str | None = None
     resolution: str | None = None
     resolved_at: str | None = None
+    readers: tuple[tuple[str, ...], ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry as plain JSON, without the fields that are at their default."""
@@ -158,6 +160,8 @@ class Entry:
                 given[name] = Person(**given[name])
         if given.get("labels") is not None:
             given["labels"] = tuple(given["labels"])
+        if given.get("readers") is not None:
+            given["readers"] = tuple(tuple(level) for level in given["readers"])
         return cls(**given)
 
 

@@ -20,6 +20,7 @@ from airflow_provider_confluence.documents import Entry, Failure, Space
 if TYPE_CHECKING:
     from airflow_provider_confluence.confluence.events import Observer
     from airflow_provider_confluence.confluence.gate import Gate
+    from airflow_provider_confluence.confluence.readers import Levels, SpaceReaders
 
 Edition = Literal["cloud", "datacenter"]
 T = TypeVar("T")
@@ -112,6 +113,9 @@ class ConfluenceClient(Protocol):
     archived: bool
     """Whether archived pages are listed and fetched as current ones are; off unless it is set."""
 
+    tells_readers: bool
+    """Whether listings tell what restricts the reading of each item, as far as they can; off unless it is set."""
+
     @property
     def shown_statuses(self) -> tuple[str, ...]:
         """The statuses of what is listed and fetched: ``current``, and ``archived`` where that is on."""
@@ -157,6 +161,26 @@ class ConfluenceClient(Protocol):
 
     def labels_of(self, type_: str, content_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """Return labels for those ids that are visible. Up to 1 request an id."""
+
+    def readers_of(self, type_: str, content_ids: Sequence[str]) -> dict[str, Levels]:
+        """Return for each item what restricts its reading by itself: no level, or one; one of nobody where it cannot be read.
+
+        ⌈ids / 100⌉ requests, and 1 for each item whose restrictions do not come in bulk. Users and groups are named to the last.
+
+        :raises ConfluenceProviderError: what is about Confluence as a whole, or the credential.
+        """
+
+    def inherited_readers(self, content_id: str) -> Levels | None:
+        """Return what restricts an item by itself and by everything above it, seen or not; ``None`` where Confluence does not tell.
+
+        Data Center only, 1 request for 50 levels.
+        """
+
+    def space_readers(self, space: Space) -> SpaceReaders:
+        """Return who may see a space; nobody, and why, where that cannot be read. 1 to 4 requests, more where hundreds are named.
+
+        :raises ConfluenceProviderError: what is about Confluence as a whole, the credential, or a scope that it lacks.
+        """
 
     def look_up(self, type_: Literal["page", "blogpost", "comment"], content_ids: Sequence[str]) -> dict[str, Entry]:
         """Return items by id whatever their status (current, archived, trashed); an id that is absent has no answer.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Literal
 
@@ -17,7 +17,7 @@ from airflow_provider_confluence.confluence.client import (
     NewestFirst,
 )
 from airflow_provider_confluence.confluence.cloud_comments import CloudComments
-from airflow_provider_confluence.confluence.cql import quoted
+from airflow_provider_confluence.confluence.cloud_search import NODES, CloudSearch, Detail
 from airflow_provider_confluence.confluence.paging import (
     Get,
     PagedListing,
@@ -27,6 +27,7 @@ from airflow_provider_confluence.confluence.paging import (
     by_cursor,
     rows_of,
 )
+from airflow_provider_confluence.confluence.readers import Levels, SpaceReaders
 from airflow_provider_confluence.confluence.reading import (
     absolute,
     distinct,
@@ -43,6 +44,7 @@ from airflow_provider_confluence.confluence.shared import (
     says_something,
     with_body,
 )
+from airflow_provider_confluence.confluence.space_readers import CloudSpaceReaders
 from airflow_provider_confluence.confluence.transport import (
     MAX_ANSWER_BYTES,
     MAX_TRIES,
@@ -54,21 +56,14 @@ from airflow_provider_confluence.confluence.transport import (
 )
 from airflow_provider_confluence.confluence.views import CloudViews
 from airflow_provider_confluence.documents import Entry, Failure, Person, Space
-from airflow_provider_confluence.errors import (
-    ConfluenceProviderError,
-    ConfluenceUnavailableError,
-    ContractError,
-    CredentialsError,
-)
-
-_log = logging.getLogger(__name__)
 
 MOST = 250
-LABELS_AT_A_TIME = 200
 SPACES_AT_A_TIME = 100
 FIND_STATUSES: Final = {"page": "current,archived,trashed,deleted", "blogpost": "current,deleted,trashed"}
 PLURALS: Final = {"page": "pages", "blogpost": "blogposts", "attachment": "attachments"}
-NODES: Final = {"folder": "folders", "whiteboard": "whiteboards", "database": "databases", "embed": "embeds"}
+FEW = 3
+"""So few restrictions are asked for one by one: the search may not know what was made a moment ago."""
+_NOTHING_TOLD = Detail(None, None)
 
 
 class CloudClient(ClientOverTransport, ConfluenceClient):
@@ -80,8 +75,9 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
         super().__init__(transport)
         self._gateway = gateway
         self._links_base: str | None = None
-        self._search_is_down = False
         self._comments = CloudComments(self._get, transport)
+        self._search = CloudSearch(self._get, self.labels_of)
+        self._space_readers = CloudSpaceReaders(self._get)
 
     # ------------------------------------------------------------------------------------------ who and where
     def spaces(self, keys: Sequence[str]) -> list[Space]:
@@ -113,57 +109,23 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
 
     # ------------------------------------------------------------------------------------------ listings
     def list_content(self, space: Space, type_: Literal["page", "blogpost"]) -> Listing:
-        """Return current pages or blog posts, oldest id first. ⌈items/250⌉ requests, and ⌈items/200⌉ for the labels."""
+        """Return current pages or blog posts, oldest id first. ⌈items/250⌉ requests, and ⌈items/200⌉ for labels and restrictions."""
         path = f"/api/v2/spaces/{quoted_part(space.id)}/{PLURALS[type_]}"
 
         def walk(progress: Progress) -> Iterator[Iterable[Entry]]:
-            labels: Mapping[str, tuple[str, ...]] | None = None
+            details: Mapping[str, Detail] | None = None
             # sort=id is stable while things change: what is there throughout is listed once, what is new comes last.
             params: Params = {"status": self._statuses(type_), "sort": "id", "limit": MOST}
             for rows in by_cursor(self._get, path, params, progress):
-                if labels is None:
-                    labels = self._labels_of_space(space.key, type_)
+                if details is None:
+                    details = self._search.details_of_space(space.key, type_, readers=self.tells_readers)
                 for row in rows:
                     if row.get("status", "current") not in self.shown_statuses:
                         continue
-                    yield [self._entry(row, type_, labels.get(str(row.get("id"))))]
+                    detail = details.get(str(row.get("id")), _NOTHING_TOLD)
+                    yield [replace(self._entry(row, type_, detail.labels), readers=detail.readers)]
 
         return PagedListing(walk)
-
-    def _labels_of_space(self, key: str, type_: str) -> dict[str, tuple[str, ...]]:
-        """Return labels by content id as the search names them: which items it names lags behind, what it says of them does not.
-
-        A search that fails for another reason than the credential leaves labels unknown; they are an addition, not the listing. One that
-        does not answer is not tried again: with its pauses that would take a minute a space.
-        """
-        found: dict[str, tuple[str, ...]] = {}
-        if self._search_is_down:
-            return found
-        many: list[str] = []
-        params: Params = {
-            "cql": f"space = {quoted(key)} and type = {type_}",
-            "expand": "metadata.labels",
-            "limit": LABELS_AT_A_TIME,
-        }
-        try:
-            for rows in by_cursor(self._get, "/rest/api/content/search", params, Progress(), patient=False):
-                for row in rows:
-                    listed = part(row, "metadata", "labels", "results")
-                    if row.get("id") is None or not isinstance(listed, list):
-                        continue
-                    limit = whole_number(part(row, "metadata", "labels", "limit"))
-                    if part(row, "metadata", "labels", "_links", "next") or (limit and len(listed) >= limit):
-                        many.append(str(row["id"]))
-                    else:
-                        found[str(row["id"])] = label_names(listed)
-            found.update(self.labels_of(type_, many))
-        except CredentialsError:
-            raise
-        except ConfluenceProviderError as error:
-            # Half of a search is as good as the whole of it: an item it does not name has labels=None.
-            _log.warning("labels of space %s are known for %d items only: %s", key, len(found), error)
-            self._search_is_down = isinstance(error, ConfluenceUnavailableError)
-        return found
 
     def list_attachments(self, spaces: Sequence[Space]) -> Listing:  # noqa: ARG002  (no filter exists)
         """Return the current attachments of the whole site (``spaces`` cannot filter here), ``space_id`` empty. ⌈n/250⌉ requests."""
@@ -333,38 +295,23 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
         return {node.content_id: node for node in found if node is not None}
 
     def find_tree_nodes(self, spaces: Sequence[Space]) -> list[tuple[str, str]]:
-        """Return the ``(id, type)`` of folders and their like that a search finds. ⌈found / 200⌉ requests a space, 1 at least.
+        """Return the ``(id, type)`` of folders and their like that a search finds. ⌈found / 200⌉ requests a space, 1 at least."""
+        return self._search.tree_nodes(spaces)
 
-        That CQL knows the type ``folder`` is what several projects rely on; of the other types it is not certain, and a type that it does
-        not know spoils a query. So folders are asked for alone where all types together were refused.
-        """
-        found: dict[tuple[str, str], None] = {}
-        types = tuple(NODES)
-        for space in spaces if not self._search_is_down else ():
-            while True:
-                try:
-                    for node in self._search_nodes(space, types):
-                        found.setdefault(node)
-                except CredentialsError:
-                    raise
-                except ConfluenceProviderError as error:
-                    if isinstance(error, ContractError) and error.status == 400 and len(types) > 1:
-                        types = types[:1]
-                        continue
-                    _log.warning("folders of space %s were not searched for to the end: %s", space.key, error)
-                    self._search_is_down |= isinstance(error, ConfluenceUnavailableError)
-                break
-            if self._search_is_down:
-                break
-        return list(found)
+    def readers_of(self, type_: str, content_ids: Sequence[str]) -> dict[str, Levels]:  # noqa: ARG002  (the search knows them by id)
+        """Return what restricts items by itself; nobody reads what cannot be asked for. ⌈ids / 100⌉ requests by search, 1 for each that
+        the search does not name."""
+        wanted = numeric(content_ids)
+        found = self._search.readers_by_id(wanted) if len(wanted) > FEW else {}
+        return self._readers_by_item(content_ids, found, self._get)
 
-    def _search_nodes(self, space: Space, types: Sequence[str]) -> Iterator[tuple[str, str]]:
-        cql = f"space = {quoted(space.key)} and type in ({', '.join(types)})"
-        params: Params = {"cql": cql, "limit": LABELS_AT_A_TIME}
-        for rows in by_cursor(self._get, "/rest/api/content/search", params, Progress(), patient=False):
-            for row in rows:
-                if row.get("id") is not None and row.get("type") in NODES:
-                    yield str(row["id"]), str(row["type"])
+    def inherited_readers(self, content_id: str) -> Levels | None:  # noqa: ARG002
+        """Return ``None``: Cloud tells of one item at a time."""
+        return None
+
+    def space_readers(self, space: Space) -> SpaceReaders:
+        """Return who may see a space. ⌈its permissions / 250⌉ requests, as many for its roles where there are any, and 1 or 2 a run."""
+        return self._space_readers.of(space)
 
     def people(self, account_ids: Iterable[str]) -> dict[str, str]:
         """Return display names by account id; unknown accounts are absent. 1 request for 250 accounts."""

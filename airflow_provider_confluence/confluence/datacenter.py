@@ -26,6 +26,7 @@ from airflow_provider_confluence.confluence.paging import (
     by_offset,
     rows_of,
 )
+from airflow_provider_confluence.confluence.readers import RESTRICTED, Levels, SpaceReaders, own_readers, read_inherited
 from airflow_provider_confluence.confluence.reading import (
     absolute,
     distinct,
@@ -36,6 +37,7 @@ from airflow_provider_confluence.confluence.reading import (
     whole_number,
 )
 from airflow_provider_confluence.confluence.shared import MAX_BODIES_BYTES, ClientOverTransport, numeric, with_body
+from airflow_provider_confluence.confluence.space_readers import DataCenterSpaceReaders
 from airflow_provider_confluence.confluence.transport import AbsentError, Params, TooHeavyError, Transport, quoted_part
 from airflow_provider_confluence.confluence.v1_rows import COMMENTED, comment, person, text_or_none
 from airflow_provider_confluence.confluence.views import DataCenterViews
@@ -58,6 +60,11 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
         super().__init__(transport)
         self._takes_ids = True
         self._views = DataCenterViews(transport, self.identity)
+        self._space_readers = DataCenterSpaceReaders(transport)
+
+    @property
+    def _listed(self) -> str:
+        return f"{LISTED},{RESTRICTED}" if self.tells_readers else LISTED
 
     # ------------------------------------------------------------------------------------------ who and where
     def spaces(self, keys: Sequence[str]) -> list[Space]:
@@ -95,7 +102,7 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
         """Return current pages or blog posts with labels and people. ⌈items/200⌉ requests; twice that before version 7.18."""
 
         def walk(progress: Progress) -> Iterator[Iterable[Entry]]:
-            for rows in self._rows(space, type_, LISTED, progress):
+            for rows in self._rows(space, type_, self._listed, progress):
                 yield [self._entry(row, type_, space) for row in rows if row.get("status", "current") == "current"]
             if self.archived and type_ == "page":
                 for rows in self._archived_rows(space, progress):
@@ -108,7 +115,7 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
 
         The scan documents ``status`` and does not list its values; a server without a scan is asked by the plain list.
         """
-        params: Params = {"spaceKey": space.key, "type": "page", "status": "archived", "expand": LISTED}
+        params: Params = {"spaceKey": space.key, "type": "page", "status": "archived", "expand": self._listed}
         scan = Progress()
         try:
             path = "/rest/api/content/scan"
@@ -196,7 +203,9 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
 
         def walk(some: Sequence[str], progress: Progress) -> Iterator[list[Entry]]:
             cql = f"type = {type_} and space in {in_list(some)} order by lastmodified desc"
-            for rows in self._search(cql, {"attachment": ATTACHED, "comment": COMMENTED}.get(type_, LISTED), progress):
+            for rows in self._search(
+                cql, {"attachment": ATTACHED, "comment": COMMENTED}.get(type_, self._listed), progress
+            ):
                 if type_ == "attachment":
                     yield self._current_attachments(rows, None)
                 elif type_ == "comment":
@@ -261,12 +270,33 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
         path = f"/rest/api/content/{quoted_part(content_id)}/label"
         return label_names([row for rows in by_offset(get, path, {"limit": LIMIT}, Progress()) for row in rows])
 
+    def readers_of(self, type_: str, content_ids: Sequence[str]) -> dict[str, Levels]:
+        """Return what restricts items by itself; nobody reads what cannot be asked for. ⌈ids / 100⌉ requests, and 1 for each whose lists
+        of users or groups are cut short, or that is not answered in bulk."""
+        found: dict[str, Levels] = {}
+        wanted = numeric(content_ids)
+        for start in range(0, len(wanted), IDS_AT_A_TIME):
+            some = wanted[start : start + IDS_AT_A_TIME]
+            for row in self._by_ids(some, type_, "any", RESTRICTED, self._transport.get):
+                readers = own_readers(row, cloud=False)
+                if readers is not None:
+                    found[str(row["id"])] = readers
+        return self._readers_by_item(content_ids, found, self._transport.get)
+
+    def inherited_readers(self, content_id: str) -> Levels | None:
+        """Return what restricts an item by itself and by everything above it; ``None`` where that is not told. 1 request for 50 levels."""
+        return read_inherited(self._transport.get, content_id)
+
+    def space_readers(self, space: Space) -> SpaceReaders:
+        """Return who may see a space. 1 request, from version 9.1 on; before that see :class:`DataCenterSpaceReaders`."""
+        return self._space_readers.of(space)
+
     def look_up(self, type_: Literal["page", "blogpost", "comment"], content_ids: Sequence[str]) -> dict[str, Entry]:
         """Return items by id, current or in the trash; an absent id has no answer. 1 request for 100 ids."""
         found: dict[str, Entry] = {}
         wanted = numeric(content_ids)
         for start in range(0, len(wanted), IDS_AT_A_TIME):
-            some, expand = wanted[start : start + IDS_AT_A_TIME], COMMENTED if type_ == "comment" else LISTED
+            some, expand = wanted[start : start + IDS_AT_A_TIME], COMMENTED if type_ == "comment" else self._listed
             for status in ("any", "archived") if self.archived and type_ == "page" else ("any",):
                 missing = [content_id for content_id in some if content_id not in found]
                 for row in self._by_ids(missing, type_, status, expand, self._transport.get):
@@ -409,6 +439,7 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
             creator=person(part(row, "history", "createdBy")),
             last_editor=person(part(row, "version", "by")),
             labels=self._labels(row),
+            readers=own_readers(row, cloud=False) if self.tells_readers else None,
         )
 
     def _labels(self, row: Row) -> tuple[str, ...] | None:

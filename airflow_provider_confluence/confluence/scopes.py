@@ -33,7 +33,14 @@ _ONE: Mapping[str, str | int] = {"limit": 1}
 
 NEEDS: tuple[Need, ...] = (
     Need(ALWAYS, (_DETAILS, "read:confluence-user"), "who we are", r"/rest/api/user/.*", "/rest/api/user/current"),
-    Need(ALWAYS, ("read:space:confluence",), "spaces", r"/api/v2/spaces", "/api/v2/spaces", _ONE),
+    Need(
+        ALWAYS,
+        ("read:space:confluence",),
+        "spaces",
+        r"/api/v2/spaces(/[^/]+/permissions)?",
+        "/api/v2/spaces",
+        _ONE,
+    ),
     Need(
         ALWAYS,
         ("read:page:confluence",),
@@ -51,6 +58,21 @@ NEEDS: tuple[Need, ...] = (
         {"cql": "type=page", "limit": 1},
     ),
     Need(ALWAYS, ("read:user:confluence",), "names of people", r"/api/v2/users-bulk", "/api/v2/users-bulk"),
+    Need(
+        "restricted",
+        (_DETAILS, "read:confluence-content.all"),
+        "what is restricted",
+        r"/rest/api/content/[^/]+/restriction/.*",
+        "/rest/api/content/1/restriction/byOperation/read",
+    ),
+    Need(
+        "enable_permissions",
+        ("read:space.permission:confluence",),
+        "roles in spaces",
+        r"/api/v2/(spaces/[^/]+/role-assignments|space-roles)",
+        "/api/v2/space-roles",
+        _ONE,
+    ),
     Need(
         "enable_attachments",
         ("read:attachment:confluence",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ from airflow_provider_confluence.confluence.batches import Tries, in_batches
 from airflow_provider_confluence.confluence.client import Edition, Fetched, Identity
 from airflow_provider_confluence.confluence.downloads import Downloads
 from airflow_provider_confluence.confluence.identity import read_identity
+from airflow_provider_confluence.confluence.readers import NOBODY, Levels, read_restrictions
 from airflow_provider_confluence.confluence.reading import distinct, part
 from airflow_provider_confluence.confluence.transport import MAX_TRIES, AbsentError, Transport
 from airflow_provider_confluence.documents import Entry, Failure
@@ -25,6 +27,7 @@ class ClientOverTransport:
 
     edition: Edition
     archived = False
+    tells_readers = False
 
     @property
     def shown_statuses(self) -> tuple[str, ...]:
@@ -108,14 +111,26 @@ class ClientOverTransport:
         self, content_ids: Sequence[str], ask: Callable[[str, threading.Event], tuple[str, ...]]
     ) -> dict[str, tuple[str, ...]]:
         """Ask for the labels of each item, in parallel; an item that is absent, or for which Confluence fails, has no answer."""
+        return self._by_item("labels", content_ids, ask)
 
-        def labels(content_id: str, stop: threading.Event) -> tuple[str, tuple[str, ...] | None]:
+    def _readers_by_item(self, content_ids: Sequence[str], found: Mapping[str, Levels], get: Any) -> dict[str, Levels]:
+        """Ask for the read restrictions of those items that are not found yet, in parallel; what cannot be had is read by nobody."""
+
+        def ask(content_id: str, stop: threading.Event) -> Levels:
+            return read_restrictions(partial(get, cancelled=stop), content_id, cloud=self.edition == "cloud")
+
+        missing = [content_id for content_id in numeric(content_ids) if content_id not in found]
+        answers = {**found, **self._by_item("restrictions", missing, ask)}
+        return {content_id: answers.get(content_id, NOBODY) for content_id in content_ids}
+
+    def _by_item(self, what: str, content_ids: Sequence[str], ask: Callable[[str, threading.Event], T]) -> dict[str, T]:
+        def each(content_id: str, stop: threading.Event) -> tuple[str, T | None]:
             try:
                 return content_id, ask(content_id, stop)
             except AbsentError:
                 return content_id, None
 
-        answers = self.in_parallel(labels, distinct(content_ids), type_="labels")
+        answers = self.in_parallel(each, distinct(content_ids), type_=what)
         found = (answer for answer in answers if not isinstance(answer, Failure))
         return {content_id: some for content_id, some in found if some is not None}
 

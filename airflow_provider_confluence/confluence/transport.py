@@ -60,7 +60,9 @@ READ_BYTES = 256 * 1024
 SLOWEST_ANSWER = 5  # times the read time-out for a whole answer: a server that trickles is as good as silent
 TRIES_AFTER_500 = 3
 TRIES_BEFORE_FIRST_ANSWER = 3
-ARRAYS = ("/contentbody/convert/async/bulk/tasks",)  # answers that are bare arrays, by the end of their path
+ARRAYS = (
+    *("/contentbody/convert/async/bulk/tasks", "/permissions", "/permissions/anonymous"),
+)  # answers that are bare arrays, by the end of their path
 RETRIED = frozenset({429, 500, 502, 503, 504})
 
 

@@ -26,6 +26,7 @@ def test_each_scope_is_what_the_specification_says(need: Need) -> None:
     v2 = need.ask.startswith("/api/v2")
     spec = json.loads((folder / ("confluence-cloud-v2.json" if v2 else "confluence-cloud-v1.json")).read_text())
     path = need.ask.removeprefix("/api/v2").replace("/1", "/{id}") if v2 else "/wiki" + need.ask
+    path = path.replace("/content/1/", "/content/{id}/").replace("byOperation/read", "byOperation/{operationKey}")
     operations = spec["paths"][path]
     operation = operations["post" if need.ask.endswith("users-bulk") else "get"]
     said = {scope for each in operation["x-atlassian-oauth2-scopes"] for scope in each["scopes"]}

@@ -1,0 +1,143 @@
+"""What Confluence Cloud tells in bulk through its search alone: labels and read restrictions of items, and folders.
+
+Which items the search names lags behind what is there; what it says of them does not. It is an addition to the listings, so it may fail:
+what it did not tell is not known, and is asked for one by one. One that does not answer is not tried again: with its pauses that would
+take a minute a space.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from airflow_provider_confluence.confluence.cql import quoted
+from airflow_provider_confluence.confluence.paging import Get, Progress, Row, by_cursor
+from airflow_provider_confluence.confluence.readers import RESTRICTED, Levels, own_readers
+from airflow_provider_confluence.confluence.reading import label_names, part, whole_number
+from airflow_provider_confluence.confluence.transport import Params
+from airflow_provider_confluence.documents import Space
+from airflow_provider_confluence.errors import (
+    ConfluenceProviderError,
+    ConfluenceUnavailableError,
+    ContractError,
+    CredentialsError,
+)
+
+_log = logging.getLogger(__name__)
+
+NODES: Final = {"folder": "folders", "whiteboard": "whiteboards", "database": "databases", "embed": "embeds"}
+AT_A_TIME = 200
+IDS_AT_A_TIME = 100
+_PATH = "/rest/api/content/search"
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """What the search says of an item; ``None`` where it does not, or not to the end."""
+
+    labels: tuple[str, ...] | None
+    readers: Levels | None
+
+
+class CloudSearch:
+    """Asks the search.
+
+    :param labels_of: asks for the labels of items by type and ids, where the search cuts them short.
+    """
+
+    def __init__(self, get: Get, labels_of: Callable[[str, Sequence[str]], dict[str, tuple[str, ...]]]) -> None:
+        self._get = get
+        self._labels_of = labels_of
+        self._is_down = False
+
+    def details_of_space(self, key: str, type_: str, *, readers: bool) -> dict[str, Detail]:
+        """Return labels, and read restrictions where they are wanted, by content id. ⌈items / 200⌉ requests for both together, and 1 for
+        each item whose labels are many.
+
+        A search that fails for another reason than the credential leaves them unknown.
+        """
+        found: dict[str, Detail] = {}
+        if self._is_down:
+            return found
+        many: list[str] = []
+        expand = f"metadata.labels,{RESTRICTED}" if readers else "metadata.labels"
+        try:
+            for row in self._rows(f"space = {quoted(key)} and type = {type_}", expand):
+                labels, content_id = _labels(row), str(row["id"])
+                found[content_id] = Detail(labels, own_readers(row, cloud=True) if readers else None)
+                if labels is None and isinstance(part(row, "metadata", "labels", "results"), list):
+                    many.append(content_id)
+            for content_id, labels in self._labels_of(type_, many).items():
+                found[content_id] = Detail(labels, found[content_id].readers)
+        except CredentialsError:
+            raise
+        except ConfluenceProviderError as error:
+            # Half of a search is as good as the whole of it: of an item that it does not name nothing is known.
+            _log.warning("labels and restrictions of space %s are known for %d items only: %s", key, len(found), error)
+            self._note(error)
+        return found
+
+    def readers_by_id(self, content_ids: Sequence[str]) -> dict[str, Levels]:
+        """Return the read restrictions of those items that the search names. ⌈ids / 100⌉ requests; what it refuses is not known."""
+        found: dict[str, Levels] = {}
+        for start in range(0, 0 if self._is_down else len(content_ids), IDS_AT_A_TIME):
+            some = content_ids[start : start + IDS_AT_A_TIME]
+            try:
+                for row in self._rows(f"id in ({', '.join(some)})", RESTRICTED):
+                    readers = own_readers(row, cloud=True)
+                    if readers is not None and str(row["id"]) in some:
+                        found[str(row["id"])] = readers
+            except CredentialsError:
+                raise
+            except ConfluenceProviderError as error:
+                _log.warning("restrictions of %d items are asked for one by one: %s", len(content_ids), error)
+                self._note(error)
+                break
+        return found
+
+    def tree_nodes(self, spaces: Sequence[Space]) -> list[tuple[str, str]]:
+        """Return the ``(id, type)`` of folders and their like. ⌈found / 200⌉ requests a space, 1 at least.
+
+        That CQL knows the type ``folder`` is what several projects rely on; of the other types it is not certain, and a type that it does
+        not know spoils a query. So folders are asked for alone where all types together were refused.
+        """
+        found: dict[tuple[str, str], None] = {}
+        types = tuple(NODES)
+        for space in spaces if not self._is_down else ():
+            while True:
+                try:
+                    for row in self._rows(f"space = {quoted(space.key)} and type in ({', '.join(types)})"):
+                        if row.get("type") in NODES:
+                            found.setdefault((str(row["id"]), str(row["type"])))
+                except CredentialsError:
+                    raise
+                except ConfluenceProviderError as error:
+                    if isinstance(error, ContractError) and error.status == 400 and len(types) > 1:
+                        types = types[:1]
+                        continue
+                    _log.warning("folders of space %s were not searched for to the end: %s", space.key, error)
+                    self._note(error)
+                break
+            if self._is_down:
+                break
+        return list(found)
+
+    def _rows(self, cql: str, expand: str = "") -> Iterator[Row]:
+        params: Params = {"cql": cql, **({"expand": expand} if expand else {}), "limit": AT_A_TIME}
+        for rows in by_cursor(self._get, _PATH, params, Progress(), patient=False):
+            yield from (row for row in rows if row.get("id") is not None)
+
+    def _note(self, error: ConfluenceProviderError) -> None:
+        self._is_down = self._is_down or isinstance(error, ConfluenceUnavailableError)
+
+
+def _labels(row: Row) -> tuple[str, ...] | None:
+    listed = part(row, "metadata", "labels", "results")
+    if not isinstance(listed, list):
+        return None
+    limit = whole_number(part(row, "metadata", "labels", "limit"))
+    if part(row, "metadata", "labels", "_links", "next") or (limit and len(listed) >= limit):
+        return None
+    return label_names(listed)
