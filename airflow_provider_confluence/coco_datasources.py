@@ -23,6 +23,7 @@ _LEFT_BEHIND = ("webhook", "enrichment_pipeline", "document_processing_config")
 _UNKNOWN_TO_COCO = (
     *("exclude_spaces", "personal_spaces", "include_labels", "exclude_labels", "root_pages", "archived"),
     *("enable_comments", "enable_folders", "attachment_types", "macros", "rendered_macros", "chunk_tokens"),
+    *("enable_permissions", "restricted"),
 )
 
 

@@ -77,6 +77,8 @@ class Datasource:
     of one's own to those of the converter's table. Documents get chunks of at most ``chunk_tokens`` tokens; 0 is for none.
     ``rendered_macros`` are shown by the server, on at most ``rendered_macros_max_pages``
     pages a run, and again when that is older than ``rendered_macros_max_age``.
+    ``enable_permissions`` writes into documents who may read them; ``restricted`` (skip | include) is about what not
+    everybody who sees its space may read.
     """
 
     id: str
@@ -114,6 +116,18 @@ class Datasource:
     attachment_timeout: str = "60s"
     attachment_cache_max_bytes: int = 1024**3
     chunk_tokens: int = 0
+    enable_permissions: bool = False
+    restricted: str = "skip"
+
+    @property
+    def leaves_out_restricted(self) -> bool:
+        """Whether what not everybody who sees its space may read is out of scope."""
+        return self.restricted == "skip"
+
+    @property
+    def asks_readers(self) -> bool:
+        """Whether a run must know what restricts the reading of an item."""
+        return self.enable_permissions or self.leaves_out_restricted
 
     @property
     def content_types(self) -> tuple[str, ...]:
@@ -140,6 +154,7 @@ class Datasource:
         return (
             *(self.space, self.exclude_spaces, self.personal_spaces, self.content_types),
             *(self.include_labels, self.exclude_labels, self.root_pages, self.archived),
+            self.leaves_out_restricted,
         )
 
     @property
@@ -159,7 +174,11 @@ class Datasource:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Datasource:
-        """Return the datasource that ``to_json`` wrote."""
+        """Return the datasource that ``to_json`` wrote.
+
+        What was written before there was the setting ``restricted`` took restricted items as well.
+        """
+        value = {"restricted": "include", **value}
         return cls(**{**value, **{name: tuple(value[name]) for name in LIST_SETTINGS if name in value}})
 
 
@@ -253,6 +272,8 @@ def read_datasource(datasource_id: str, value: object, *, defaults: Mapping[str,
         own.setdefault(key, entry)
     settings = SETTINGS.read("", own, say)
     check_together(settings, say)
+    if settings.get("enable_permissions") is True:  # whoever asks for levels wants them on what is restricted
+        settings.setdefault("restricted", "include")
     queue_name = settings.pop("queue", {}).get("name", DEFAULT_QUEUE)
     _check_destination(queue_name, settings.get("sink", {}), say)
     if problems:

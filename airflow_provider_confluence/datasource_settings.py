@@ -9,6 +9,7 @@ from typing import Any
 from airflow_provider_confluence.settings import (
     Duration,
     Flag,
+    OneOf,
     Say,
     Setting,
     Share,
@@ -185,6 +186,20 @@ def _settings() -> dict[str, tuple[Setting, ...]]:
             ),
             Setting(
                 "archived", Flag(), "Index archived pages and their attachments as well, with `status` `archived`."
+            ),
+            Setting(
+                "enable_permissions",
+                Flag(),
+                "Write into each document who may read it, by the space, every page above it and itself.",
+                see="permissions.md",
+            ),
+            Setting(
+                "restricted",
+                OneOf(("skip", "include")),
+                "What becomes of items whose reading is restricted, by themselves or by what is above them: left out, or published; "
+                "`include` by default with `enable_permissions`.",
+                "skip",
+                see="permissions.md#without-enable_permissions",
             ),
         ),
         SCHEDULE: (

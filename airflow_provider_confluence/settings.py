@@ -128,6 +128,25 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class OneOf:
+    """One of a few words."""
+
+    choices: tuple[str, ...]
+
+    def read(self, path: str, value: Any, say: Say) -> str:
+        if not isinstance(value, str):
+            say(path, f"expected {' or '.join(self.choices)}, found {kind_of(value)}")
+            return self.choices[0]
+        if value not in self.choices:
+            near = hint(value, self.choices)
+            say(path, f"{value[:_MOST_SHOWN]!r} is not known; choose {' or '.join(self.choices)}{near}")
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "enum": list(self.choices)}
+
+
+@dataclass(frozen=True, slots=True)
 class Flag:
     """True or false."""
 

@@ -64,6 +64,7 @@ GOOD = {
     "root_pages": [["98304"]],
     "rendered_macros": [["jira"]],
     "chunk_tokens": [0, 64, 512, 100_000],
+    "restricted": ["skip", "include"],
 }
 DURATIONS = [*("30s", "5m", "1h30m", "1.5h", ".5s", "0s", "0.0h", "100ns", "99999h", "5 m", "5d", "m", "5m\n", "-5m")]
 ODD = [

@@ -103,7 +103,7 @@ class _Check:
         findings += refused
         if client is not None:
             try:
-                findings += check_scopes(client, lambda setting: bool(getattr(datasource, setting, False)))
+                findings += check_scopes(client, lambda setting: _wants(datasource, setting))
                 if datasource is not None:
                     findings += self._in_confluence(client, datasource, settings)
             finally:
@@ -185,10 +185,16 @@ class _Check:
     ) -> list[Finding]:
         from dataclasses import asdict
 
-        from airflow_provider_confluence.sync.checking import check_spaces, estimate_first_run, first_run
+        from airflow_provider_confluence.sync.checking import (
+            check_readers,
+            check_spaces,
+            estimate_first_run,
+            first_run,
+        )
 
         findings, spaces = check_spaces(client, datasource)
         if spaces:
+            findings += check_readers(client, datasource, spaces)
             estimate = estimate_first_run(client, datasource, spaces, settings)
             self.estimate = asdict(estimate) if estimate is not None else None
             findings.append(first_run(estimate))
@@ -206,6 +212,13 @@ class _Check:
             from airflow_provider_confluence.operators import _deployment as deployment
 
             return [*check_storage(storage), check_sink(lambda: deployment.make_sink(datasource))]
+
+
+def _wants(datasource: Datasource | None, setting: str) -> bool:
+    """Say whether what a setting needs is needed."""
+    if datasource is not None and setting == "restricted":
+        return datasource.asks_readers
+    return bool(getattr(datasource, setting, False))
 
 
 def _pool(datasource: Datasource) -> list[Finding]:

@@ -83,6 +83,7 @@ def assemble(
         properties={**(text.properties or {}), **_of_comment(entry)},
         outcome="metadata_only" if entry.type in TREE_TYPES else text.outcome,
         warnings=text.warnings,
+        permissions=surroundings.get("permissions"),
         chunks=chunks(text.content, datasource.chunk_tokens, [*way, entry.title]) if datasource.chunk_tokens else None,
     )
 

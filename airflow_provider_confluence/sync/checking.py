@@ -36,6 +36,7 @@ NEAR_MISSES = 3
 SEEN_FROM = "checked-from.json"
 _KEYS_AT_A_TIME = 50
 _MOST_HOSTS = 50
+_MOST_SPACES = 5
 
 
 def last_good_run(storage: Storage, datasource_id: str) -> str | None:
@@ -61,6 +62,22 @@ def check_spaces(client: ConfluenceClient, datasource: Datasource) -> tuple[list
     named = ", ".join(f"{space.key} ({space.name})" for space in spaces[:5])
     more = f" and {len(spaces) - 5} more" if len(spaces) > 5 else ""
     return [Finding("ok", "space", "found", f"{len(spaces)} space{'s' * (len(spaces) != 1)}: {named}{more}")], spaces
+
+
+def check_readers(client: ConfluenceClient, datasource: Datasource, spaces: Sequence[Space]) -> list[Finding]:
+    """Return whether who may see the spaces is told, where documents are to say it. Cost: what :meth:`ConfluenceClient.space_readers`
+    asks, for five spaces at most."""
+    if not datasource.enable_permissions:
+        return []
+    try:
+        asked = [client.space_readers(space) for space in spaces[:_MOST_SPACES]]
+    except ConfluenceProviderError as error:
+        return [Finding("problem", "permissions", "not_told", str(error))]
+    problems = [found.problem for found in asked if found.problem]
+    if problems:
+        return [Finding("problem", "permissions", "not_told", problem) for problem in problems]
+    of = "the spaces" if len(asked) == len(spaces) else f"the first {len(asked)} of {len(spaces)} spaces"
+    return [Finding("ok", "permissions", "told", f"Confluence tells who may see {of}")]
 
 
 def _lost(client: ConfluenceClient, key: str, error: SpaceNotFoundError) -> Finding:

@@ -29,7 +29,8 @@ class RunResult:
     """What a run came to. ``changed`` says whether the index changed; ``problems`` are sentences, empty for a clean run.
 
     ``counts``: listed, unchanged, fetched, written, deleted, gone, failed (tried in vain in this run), failing (all that stand), pending,
-    withheld, left_for_later, unfinished, documents (what the index holds now).
+    withheld, left_for_later, unfinished, documents (what the index holds now), restricted (left out because not everybody who sees the
+    space may read it, at the last look at everything), unreadable (left out, or found by nobody, because who may read it cannot be read).
     """
 
     datasource_id: str
@@ -115,6 +116,9 @@ def verdict(result: RunResult) -> str:
         return f"run {result.revision} of {result.datasource_id} is not clean: {'; '.join(result.problems)}"
     counts = result.counts
     more = f", more to do: {counts['left_for_later']} items wait for the next run" if counts["left_for_later"] else ""
+    more += f", {counts['restricted']} left out because they are restricted" if counts.get("restricted") else ""
+    if counts.get("unreadable"):
+        more += f", {counts['unreadable']} that nobody finds because Confluence does not tell who may read them"
     return (
         f"run {result.revision} of {result.datasource_id}: {counts['listed']} listed, {counts['written']} written, "
         f"{counts['deleted']} deleted, {counts['unchanged']} unchanged{more}"
@@ -140,6 +144,8 @@ def _result(
         "left_for_later": plan.counts["left_for_later"],
         "unfinished": tally.unfinished,
         "documents": sum(record.revision > 0 for record in records.values()),
+        "restricted": plan.counts.get("restricted", 0),
+        "unreadable": plan.counts.get("unreadable", 0) + sum(() in record.readers for record in records.values()),
     }
     failing.sort(key=lambda r: (-(r.failure.since if r.failure else 0), r.content_id))
     return RunResult(
@@ -186,7 +192,7 @@ def _problems(plan: Plan, tally: Tally) -> tuple[str, ...]:
         problems.append(
             f"{plan.withheld} deletions are withheld; if they are meant, run again with allow_mass_delete={plan.awaiting}"
         )
-    if not plan.listed_all or plan.withheld:
+    if not plan.listed_all or plan.withheld or plan.counts.get("closed_spaces"):
         problems += plan.notes
     return tuple(problems)
 

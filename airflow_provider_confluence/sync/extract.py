@@ -12,16 +12,18 @@ from itertools import islice
 from typing import Any, Literal, cast
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient, Fetched
+from airflow_provider_confluence.confluence.readers import Levels
 from airflow_provider_confluence.content import own_macros
 from airflow_provider_confluence.documents import Document, Entry, Failure, Tombstone, document_id
 from airflow_provider_confluence.errors import ConfluenceProviderError
 from airflow_provider_confluence.sync.assemble import Text, assemble
 from airflow_provider_confluence.sync.attachments import AttachmentTexts
 from airflow_provider_confluence.sync.context import Event, RunContext
-from airflow_provider_confluence.sync.includes import LINKED, Titles
+from airflow_provider_confluence.sync.includes import LINKED, Place, Titles
 from airflow_provider_confluence.sync.journal import Journal, Plan, PlanItem
 from airflow_provider_confluence.sync.known import reload_known
 from airflow_provider_confluence.sync.manifest import Record, digest
+from airflow_provider_confluence.sync.readers import recorded
 from airflow_provider_confluence.sync.recipe import check_converter
 from airflow_provider_confluence.sync.references import References
 from airflow_provider_confluence.sync.rendered import Renderings, Shown, has_body, mark_of
@@ -234,6 +236,9 @@ class _Extraction:
         for content_id in sorted(open_ids):
             item, batch = wanted[content_id]
             self.gone += 1
+            if item.closes:
+                self._take_out(batch, item)
+                continue
             self._add(batch, {"op": "upsert", "id": item.content_id, "gone": True})
 
     def _convert(self, waiting: list[_Waiting]) -> None:
@@ -246,7 +251,7 @@ class _Extraction:
             ]
         for item, batch, fetched, content in self._looked_up(waiting):
             try:
-                text = self.references.text(fetched, content, item.surroundings["space"])
+                text = self.references.text(fetched, content, Place.of(item.surroundings))
             except ConfluenceProviderError:
                 raise
             except Exception as error:  # noqa: BLE001 - one page that breaks the converter must not stop the others
@@ -277,7 +282,9 @@ class _Extraction:
     def _looked_up(self, waiting: Sequence[_Waiting]) -> list[_Waiting]:
         """Look up what bodies refer to, and return those of which it could be: all of them at once, or, where that breaks, each alone."""
         try:
-            self.references.look_up([(fetched, content, i.surroundings["space"]) for i, _, fetched, content in waiting])
+            self.references.look_up(
+                [(fetched, content, Place.of(i.surroundings)) for i, _, fetched, content in waiting]
+            )
         except ConfluenceProviderError:
             raise
         except Exception as error:  # noqa: BLE001 - authors, and handlers of others, refer to anything; that is one page's failure
@@ -292,14 +299,16 @@ class _Extraction:
         """Return what titles and ids meant when this run listed."""
         records = reload_known(self.journal, self.plan).records
         entries: list[Entry] = []
+        readers: dict[str, Levels] = {}
         for shard in range(len(self.plan.shards)):
             for item in self.journal.items(self.plan, shard):
                 if item.op == "delete":
                     records.pop(item.content_id, None)
                 elif item.entry is not None and item.type in LINKED:
                     entries.append(item.entry)
+                    readers[item.content_id] = recorded(item.surroundings.get("permissions"))
         rest = (record for record in self.journal.rest(self.plan) if record.content_id not in records)
-        return Titles([*records.values(), *rest], entries)
+        return Titles([*records.values(), *rest], entries, readers)
 
     # ---------------------------------------------------------------- lines of a batch
     def _add_document(
@@ -323,6 +332,7 @@ class _Extraction:
             includes=text.includes,
             body=body,
             rendered=rendered,
+            readers=recorded(surroundings.get("permissions")),
         )
         self.fetched += 1
         self._add(
@@ -331,10 +341,21 @@ class _Extraction:
 
     def _add_failure(self, batch: _Batch, item: PlanItem, failure: Failure) -> None:
         self.failed += 1
+        if item.closes:
+            self._take_out(batch, item)
+            return
         record = replace(item.record(), pending=False)
         self._add(
             batch, {"op": "upsert", "id": item.content_id, "failure": failure.to_json(), "record": record.to_json()}
         )
+
+    def _take_out(self, batch: _Batch, item: PlanItem) -> None:
+        """Stage the removal of a document that more may read than may read the item, and that cannot be made anew now.
+
+        It stays pending: the next run brings it again.
+        """
+        tombstone, record = asdict(self._tombstone(item)), replace(item.record(), pending=True).to_json()
+        self._add(batch, {"op": "delete", "id": item.content_id, "tombstone": tombstone, "record": record})
 
     def _add(self, batch: _Batch, line: Mapping[str, Any]) -> None:
         batch.writer.add(line)

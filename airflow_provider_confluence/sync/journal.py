@@ -63,7 +63,8 @@ class Destination:
 class PlanItem:
     """One item of a plan. ``why`` is a word that can be counted. ``surroundings`` and ``context`` are set for upserts.
 
-    ``body`` stands for the body that is indexed already: the item need not be written where it still has that.
+    ``body`` stands for the body that is indexed already: the item need not be written where it still has that. ``closes`` says that fewer
+    may read it than the index says: it must not stay as it is.
     """
 
     op: str
@@ -74,6 +75,7 @@ class PlanItem:
     surroundings: Mapping[str, Any] = field(default_factory=dict)
     context: str = ""
     body: str = ""
+    closes: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Return the item as plain JSON."""
@@ -82,6 +84,8 @@ class PlanItem:
             value |= {"entry": self.entry.to_json(), "surroundings": dict(self.surroundings), "context": self.context}
         if self.body:
             value["body"] = self.body
+        if self.closes:
+            value["closes"] = True
         return value
 
     @classmethod
@@ -96,6 +100,7 @@ class PlanItem:
             surroundings=value.get("surroundings", {}),
             context=value.get("context", ""),
             body=value.get("body", ""),
+            closes=value.get("closes", False),
         )
 
     def record(self) -> Record:

@@ -9,21 +9,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient, Identity
-from airflow_provider_confluence.datasource import Datasource, parse_duration
-from airflow_provider_confluence.documents import Entry, instant, rfc3339
+from airflow_provider_confluence.datasource import Datasource
+from airflow_provider_confluence.documents import Entry, rfc3339
 from airflow_provider_confluence.errors import ConfigurationError, OwnershipError, RetryLaterError
 from airflow_provider_confluence.sinks.base import Owner
 from airflow_provider_confluence.sync.arrivals import notes_for, tell_others
+from airflow_provider_confluence.sync.choosing import choose_mode
 from airflow_provider_confluence.sync.context import Event, RunContext
 from airflow_provider_confluence.sync.includes import titles_now
 from airflow_provider_confluence.sync.journal import Head, Journal, Plan, PlanItem
 from airflow_provider_confluence.sync.known import Known, doubt_inventory, load_known
 from airflow_provider_confluence.sync.labels import Labels
-from airflow_provider_confluence.sync.newest_first import OVERLAP_MINUTES, DoubtError, list_newest
+from airflow_provider_confluence.sync.newest_first import DoubtError, list_newest
 from airflow_provider_confluence.sync.rebuild import begun_rebuild, check_rebuild, why_give_up
 from airflow_provider_confluence.sync.recipe import CONVERTER, check_converter, outdated_types, recipe_of, target_of
 from airflow_provider_confluence.sync.refused import remember_refusal
@@ -37,8 +37,6 @@ from airflow_provider_confluence.sync.whole_listing import list_everything
 
 MODES = ("auto", "full", "reconcile", "changes", "verify", "rebuild")
 BATCH_ITEMS = 200
-# With more pending items than this a quick look, which asks for their labels one by one, costs more than looking at everything.
-MANY_LEFT = 250
 # Settings are kept until everything was seen; each edit while listings break off would add one for ever.
 _FORMER_SETTINGS = 5
 
@@ -72,7 +70,7 @@ def list_changes(
         ``rebuild`` (everything is extracted again, into a new index that takes the old one's place when it is whole), or ``auto``.
     :param allow_mass_delete: the revision whose withheld deletions may go ahead.
     :param content_ids: makes it a targeted run: these items alone are looked up by id, and extracted again or removed; no other item, no
-        watermark and no time of a comparison is touched. It costs 3 requests, what
+        watermark and no time of a comparison is touched. It costs 3 requests, 1 for each item that may be restricted on Cloud, what
         :func:`~airflow_provider_confluence.sync.targets.look_up_targets` asks, and for each page 1 a level of the tree above it.
     :raises ConfigurationError: for a mode or ids that cannot be, and for a targeted run before the first commit or after a change of
         settings, which only a look at everything can follow.
@@ -117,6 +115,8 @@ class _Listing:
         self.notes: list[str] = []
         self.incomplete: set[tuple[str, str]] = set()
         self.unsure = False
+        # Of what a targeted run looked at: what is below it has other readers too.
+        self.readers_differ = False
         # Ids of which the sink's inventory says something else than our files: the plan must carry them.
         self.doubted: set[str] = set()
 
@@ -158,14 +158,25 @@ class _Listing:
         # Before anything is listed: what is noted later is for the next run.
         # Where they were in scope a moment ago they are listed once more, so that it is seen why they leave.
         self.client.archived = any(one.archived for one in (self.datasource, *self._before(known, head)))
+        self.client.tells_readers = self.datasource.asks_readers
         self.arrivals = notes_for(run.storage, self.datasource.id)
-        self.mode = self._choose(head, known, identity)
+        self.mode, why = choose_mode(
+            self.mode,
+            head,
+            known,
+            identity,
+            self.datasource,
+            targeted=bool(self.targets),
+            anew=self._anew(head),
+            arrivals=self.arrivals,
+        )
+        self.notes += [why] * bool(why)
         if head is None or head.target != self.target or self.mode == "verify" or known.lost:
             self._ask_the_sink(known, head)
         self.found_spaces = self._find_spaces(known, head)
         self.spaces = self.found_spaces.within
         self.labels = Labels(self.client, known.records)
-        self.scope = Scope(self.client, self.datasource, self.spaces, self.labels)
+        self.scope = self._new_scope(known)
         check_roots(self.client, self.datasource, self.spaces)
         judged = self._list(known, head)
         judged.within.update(self.scope.tree_above(judged.within))
@@ -191,8 +202,11 @@ class _Listing:
         surroundings = self.scope.surroundings
         self.scope.seen.update(entries)
         surroundings.prepare()
+        readers = self.scope.readers
+        readers.look_up(entries.values())
         is_outdated = self._outdated(head)
-        titles = titles_now(known.records, entries, (record.content_id for record in guarded.deletions))
+        gone = (record.content_id for record in guarded.deletions)
+        titles = titles_now(known.records, entries, gone, readers.levels)
         upserts, unchanged = find_upserts(
             entries,
             known,
@@ -205,9 +219,9 @@ class _Listing:
         )
         taken = upserts[: self.datasource.max_items_per_run]
         rest = [
-            replace(known.records.get(i.content_id) or i.record(), pending=True)
+            replace(known.records.get(i.content_id) or i.record(), pending=True, readers=readers.levels(i.entry))
             for i in upserts[len(taken) :]
-            if i.why not in ("live", "rendered")  # they are due at the next look all the same
+            if i.entry is not None and i.why not in ("live", "rendered")  # they are due at the next look all the same
         ]
         deletions = [PlanItem("delete", r.content_id, r.type, "gone") for r in guarded.deletions]
         if self.doubted:
@@ -228,6 +242,10 @@ class _Listing:
             withheld=len(guarded.withheld),
         )
         counts.update(left_for_later=len(rest))
+        self.notes += readers.problems
+        counts.update(closed_spaces=len(readers.problems))
+        reconciled = self._reconciled(head, known, identity, judged)
+        counts.update({name: reconciled[name] for name in ("restricted", "unreadable") if name in reconciled})
         plan = Plan(
             revision=revision,
             mode=self.mode,
@@ -250,7 +268,7 @@ class _Listing:
             listed_all=not self.incomplete and not self.unsure,
             withheld=len(guarded.withheld),
             awaiting=self._awaiting(head, revision, {record.content_id for record in guarded.withheld}),
-            reconciled=self._reconciled(head, known, identity),
+            reconciled=reconciled,
             requests=self.client.requests_made,
             rebuild=rebuild,
         )
@@ -318,11 +336,13 @@ class _Listing:
         before += [dead.target for dead in known.plans]
         return tuple(dict.fromkeys(target for target in before if target != self.target))
 
-    def _reconciled(self, head: Head | None, known: Known, identity: Identity) -> Mapping[str, Any]:
-        """Return when everything was last listed to the end, in which spaces, and for how many requests: by that the next run chooses."""
+    def _reconciled(self, head: Head | None, known: Known, identity: Identity, judged: Judged) -> Mapping[str, Any]:
+        """Return when everything was last listed to the end, in which spaces, for how many requests (by that the next run chooses), and how
+        many items that look left out because they are restricted, or because that could not be read."""
         if self.targets and head is not None:
             # What dead runs left is taken over, and no other run would ask for the look at everything that it calls for.
-            return {**head.reconciled, "at": ""} if known.plans or known.lost else head.reconciled
+            look_again = known.plans or known.lost or self.readers_differ
+            return {**head.reconciled, "at": ""} if look_again else head.reconciled
         if self.mode != "changes" and not self.incomplete and not self.unsure:
             spaces = {space.id: space.key for space in self.spaces.values()}
             return {
@@ -330,6 +350,7 @@ class _Listing:
                 "requests": self.client.requests_made,
                 "spaces": spaces,
                 "arrivals": self.arrivals,
+                **self.scope.left_out(judged),
             }
         if head is None:
             return {"at": "", "requests": self.client.requests_made}
@@ -380,65 +401,32 @@ class _Listing:
         return found
 
     # ---------------------------------------------------------------- listing
-    def _choose(self, head: Head | None, known: Known, identity: Identity) -> str:
-        """Return what this run does: full, reconcile, verify, changes or targeted."""
-        if self.targets:
-            return "targeted"
-        if head is None:
-            return "verify" if self.mode == "verify" else "full"
-        if self.mode not in ("auto", "changes"):
-            return self.mode
-        scope_is_another = Datasource.from_json(head.datasource).scope != self.datasource.scope
-        if scope_is_another or self._anew(head) or head.account != identity.account_id or head.withheld:
-            return "reconcile"  # a quick look would not see what follows from that
-        if known.plans or known.lost:
-            return "reconcile"
-        if identity.server_time - instant(head.watermark) < -timedelta(minutes=OVERLAP_MINUTES):
-            self.notes.append(
-                f"Confluence's clock went back, from {head.watermark} to {rfc3339(identity.server_time)}: changes by the new time "
-                "stand below older ones, so everything was listed"
-            )
-            return "reconcile"
-        if sum(record.pending for record in known.records.values()) > MANY_LEFT:
-            return "reconcile"  # a quick look asks for them one by one, labels too
-        last = head.reconciled
-        if not last["at"]:
-            return "reconcile"  # the last one missed something
-        if self.mode == "changes":
-            return "changes"
-        if self.arrivals != last.get("arrivals", {}):
-            return "reconcile"  # another datasource saw something come into our spaces
-        cheap = last["requests"] <= self.datasource.cheap_reconcile_requests
-        return "reconcile" if cheap or self._is_due(last["at"], identity) else "changes"
-
-    def _is_due(self, last_at: str, identity: Identity) -> bool:
-        if not last_at:
-            return True
-        age = identity.server_time - instant(last_at)
-        # One that seems to lie in the future was dated by a clock that has been set right since.
-        return age >= parse_duration(self.datasource.reconcile_interval) or age < -timedelta(minutes=OVERLAP_MINUTES)
-
     def _list(self, known: Known, head: Head | None) -> Judged:
         if self.mode == "changes" and head is not None:
             try:
                 newest = list_newest(self.run, self.client, self.datasource, self.spaces, known.records, head.watermark)
                 judged = self.scope.judge(newest.entries)
-                if not judged.unknown and not judged.outside.keys() & known.records.keys():
+                is_settled = not judged.unknown and not judged.outside.keys() & known.records.keys()
+                if is_settled and not self.scope.others_may_read(judged):
                     return judged
             except DoubtError as doubt:
                 self.notes.append(f"the listing by last change cannot be trusted ({doubt}), so everything was listed")
             self.mode = "reconcile"  # only there is anything removed
-            self.scope = Scope(self.client, self.datasource, self.spaces, self.labels)
+            self.scope = self._new_scope(known)
         if self.targets:
             targeted = look_up_targets(
                 self.client, self.datasource, self.scope, self.spaces, known.records, sorted(self.targets)
             )
             self.notes += targeted.notes
+            self.readers_differ = self.scope.others_may_read(targeted.judged)
             return self._settled(targeted.judged, known)
         listed = list_everything(self.run, self.client, self.datasource, self.spaces, known.records)
         self.incomplete = listed.incomplete
         self.notes += listed.notes
         return self._settled(self.scope.judge(listed.entries), known)
+
+    def _new_scope(self, known: Known) -> Scope:
+        return Scope(self.client, self.datasource, self.spaces, self.labels, known.records)
 
     def _settled(self, judged: Judged, known: Known) -> Judged:
         """Return what was judged, and note what could not be."""
@@ -446,7 +434,10 @@ class _Listing:
         open_ = [
             i
             for i, e in judged.unknown.items()
-            if i in known.records or not self.datasource.root_pages or e.labels is None
+            if i in known.records
+            or not self.datasource.root_pages
+            or e.labels is None
+            or i in self.scope.readers.unknown
         ]
         if open_:
             self.unsure = True

@@ -45,7 +45,7 @@ class Record:
     have. ``pending`` asks for another try, whatever the listing says. ``type`` is ``""`` where only the id is known.
     ``includes`` are the pages that the document shows. ``body`` stands for the body of a live document, whose version lags behind it, and
     for that of one with macros that the server showed, with what it showed. ``rendered`` says when it did (milliseconds, as revisions are);
-    0 where it does not.
+    0 where it does not. ``readers`` are the levels of the document (the same ones for many records), none where it has none.
     """
 
     content_id: str
@@ -61,6 +61,7 @@ class Record:
     includes: tuple[Edge, ...] = ()
     body: str = ""
     rendered: int = 0
+    readers: tuple[tuple[str, ...], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as plain JSON, short, without what is at its default."""
@@ -80,6 +81,8 @@ class Record:
                 value[name] = getattr(self, name)
         if self.failure is not None:
             value["failure"] = [self.failure.reason, self.failure.message, self.failure.attempts, self.failure.since]
+        if self.readers:
+            value["readers"] = self.readers
         if self.includes:
             value["includes"] = [list(edge) for edge in self.includes]
         return value
@@ -93,6 +96,8 @@ class Record:
             given["failure"] = Standing(*given["failure"])
         if "includes" in given:
             given["includes"] = tuple(Edge(*edge) for edge in given["includes"])
+        if isinstance(given.get("readers"), list):
+            given["readers"] = tuple(tuple(level) for level in given["readers"])
         return cls(content_id=content_id, **given)
 
 
@@ -145,6 +150,9 @@ def read_generation(storage: Storage, folder: str, revision: int) -> Iterator[Re
         for field in ("type", "space_id", "revision"):
             if field in line:
                 line[field] = held.setdefault(line[field], line[field])
+        if "readers" in line:
+            levels = tuple(tuple(level) for level in line["readers"])
+            line["readers"] = held.setdefault(levels, levels)
         return Record.from_json(line)
 
     for line in lines:

@@ -31,6 +31,8 @@ def recipe_of(datasource: Datasource, extractor: ExtractorSettings | None = None
         parts.append([CHUNKER, datasource.chunk_tokens])
     if datasource.rendered_macros:
         parts.append(["rendered_macros", RENDERER, *sorted(datasource.rendered_macros)])
+    if datasource.enable_permissions:
+        parts.append("enable_permissions")
     recipe = f"{CONVERTER}-{digest(parts)}"
     if not datasource.enable_attachments:
         return recipe

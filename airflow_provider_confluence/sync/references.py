@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import TypeGuard
 from urllib.parse import quote, quote_plus, urljoin
@@ -12,7 +13,7 @@ from airflow_provider_confluence.content import Handler, adf, markdown, model, s
 from airflow_provider_confluence.content.plain import outline
 from airflow_provider_confluence.documents import Entry, Heading
 from airflow_provider_confluence.sync.assemble import Text
-from airflow_provider_confluence.sync.includes import LINKED, Includes, LinkedType, Titles
+from airflow_provider_confluence.sync.includes import LINKED, Includes, LinkedType, Place, Titles
 from airflow_provider_confluence.sync.smart_links import read_link
 
 _NOT_IN_A_PATH = frozenset("/\\%;")
@@ -47,7 +48,7 @@ class References:
             return adf.read(fetched.body, self._macros)
         return storage_format.read(fetched.body, self._macros)
 
-    def look_up(self, contents: Sequence[tuple[Fetched, model.Content, Mapping[str, str]]]) -> None:
+    def look_up(self, contents: Sequence[tuple[Fetched, model.Content, Place]]) -> None:
         """Look up, at once, the pages that these bodies show, those that they link by id alone, the people whom they mention and those who
         wrote them.
 
@@ -55,13 +56,13 @@ class References:
         posts in scope, none for others, ⌈unknown people / 250⌉, and 1 for a body in ADF that names a file of its own page by nothing but
         an id.
 
-        :param contents: each body with the space that it is in (``id``, ``key``).
+        :param contents: each body with its place.
         """
-        shown = self._includes.look_up([(space["id"], space["key"], content) for _, content, space in contents])
+        shown = self._includes.look_up([(place, content) for _, content, place in contents])
         wanted: set[str] = set()
         linked: dict[LinkedType, dict[str, None]] = {type_: {} for type_ in LINKED}
         for fetched, content, space_id in (
-            *((fetched, content, space["id"]) for fetched, content, space in contents),
+            *((fetched, content, place.space_id) for fetched, content, place in contents),
             *((each.fetched, each.content, each.fetched.entry.space_id) for each in shown),
         ):
             entry = fetched.entry
@@ -109,11 +110,10 @@ class References:
                 names.setdefault(person.id, name)
         return names
 
-    def text(self, fetched: Fetched, content: model.Content, space: Mapping[str, str]) -> Text:
+    def text(self, fetched: Fetched, content: model.Content, place: Place) -> Text:
         """Return the text of a body with everything resolved."""
-        resolve = _Resolver(
-            self._client.site, fetched.entry, space, self._names, self._files, self._targets, self._includes
-        )
+        targets = _Targets(self._targets, self._titles)
+        resolve = _Resolver(self._client.site, fetched.entry, place, self._names, self._files, targets, self._includes)
         return Text(
             content=markdown.write(content, resolve),
             summary=summary(content, resolve=resolve),
@@ -121,8 +121,24 @@ class References:
             links=tuple(markdown.links(content, resolve)),
             properties=markdown.properties(content, resolve),
             warnings=content.warnings,
-            includes=self._includes.edges(space["id"], space["key"], content),
+            includes=self._includes.edges(place, content),
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Targets:
+    """What was looked up of links by id, and who may know its title."""
+
+    found: Mapping[str, Entry | None]
+    titles: Callable[[], Titles]
+
+    def shown_at(self, place: Place, content_id: str) -> Entry | None:
+        """Return what is linked by id, where its title may stand there."""
+        target = self.found.get(content_id)
+        if target is None or target.space_id != place.space_id or target.status not in _SHOWN:
+            return None
+        named = target.title and target.url and self.titles().may_show(place.readers, content_id)
+        return target if named else None
 
 
 class _Resolver:
@@ -130,24 +146,24 @@ class _Resolver:
 
     ``/display/<space key>/<title>`` and ``/pages/viewpage.action?pageId=<id>`` are addresses that both editions redirect to the page, also
     after it was renamed or moved; so a link by title costs no request. What is linked by id alone has its title from a look-up, and only
-    where it is in the same space and the datasource takes it: who may read this item need not be allowed to know what is elsewhere, and
-    what is left out of the index is left out with its title.
+    where it is in the same space, the datasource takes it, and all may read it who may read this item: they need not be allowed to know
+    what is elsewhere, and what is left out of the index is left out with its title.
     """
 
     def __init__(
         self,
         site: str,
         entry: Entry,
-        space: Mapping[str, str],
+        place: Place,
         names: Mapping[str, str | None],
         files: Mapping[str, Mapping[str, str]],
-        targets: Mapping[str, Entry | None],
+        targets: _Targets,
         includes: Includes,
         above: frozenset[str] = frozenset(),
     ) -> None:
         self._site = site
         self._entry = entry
-        self._space = space
+        self._place = place
         self._names = names
         self._files = files
         self._targets = targets
@@ -186,12 +202,12 @@ class _Resolver:
         return None
 
     def _include(self, reference: model.IncludeReference) -> model.Resolved | None:
-        found = self._includes.find(reference, self._space["id"], self._space["key"])
+        found = self._includes.find(reference, self._place)
         if found is None or found.fetched.entry.content_id in self._way:
             return None
         entry = found.fetched.entry
         inside = _Resolver(
-            self._site, entry, self._space, self._names, self._files, self._targets, self._includes, self._way
+            self._site, entry, self._place, self._names, self._files, self._targets, self._includes, self._way
         )
         return model.Resolved(entry.title, entry.url, entry.content_id, found.content, inside)
 
@@ -211,18 +227,14 @@ class _Resolver:
         if _NOT_IN_A_PATH.isdisjoint(reference.title):
             return f"{self._space_url(reference.space_key)}/{quote_plus(reference.title)}"
         # Servers in front of Confluence refuse these in a path even when they are encoded.
-        key = quote(reference.space_key or self._space["key"], safe="~")
+        key = quote(reference.space_key or self._place.space_key, safe="~")
         return f"{self._site}/pages/viewpage.action?spaceKey={key}&title={quote_plus(reference.title)}"
 
     def _space_url(self, key: str | None) -> str:
-        return f"{self._site}/display/{quote(key or self._space['key'], safe='~')}"
+        return f"{self._site}/display/{quote(key or self._place.space_key, safe='~')}"
 
     def _linked(self, content_id: str) -> Entry | None:
-        """Return what is linked by id, where its title may stand here."""
-        target = self._targets.get(content_id)
-        if target is None or target.space_id != self._space["id"] or target.status not in _SHOWN:
-            return None
-        return target if target.title and target.url else None
+        return self._targets.shown_at(self._place, content_id)
 
 
 def absolute(url: str, entry: Entry, site: str) -> str:

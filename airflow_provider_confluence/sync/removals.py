@@ -82,6 +82,10 @@ class RemovalFinder:
             for content_id, entry in judged.outside.items()
             if any(self._scope.would_admit(datasource, entry) for datasource in self._before)
         }
+        # What Confluence shows, and says itself that not everybody may read it, goes at once, however much it is: a mistake in that is
+        # mended by the next run, and what was read meanwhile by those who may not is not.
+        restricted = {i for i, entry in judged.outside.items() if self._scope.is_restricted(entry)}
+        left |= restricted
         dropped, missing, outside = [], [], []
         for record in known.values() if among is None else among:
             if record.content_id in entries:
@@ -89,6 +93,8 @@ class RemovalFinder:
             if record.type and record.type not in self._datasource.content_types:
                 dropped.append(record)
                 left.add(record.content_id)
+            elif record.content_id in restricted or record.container_id in restricted:
+                outside.append(record)
             elif record.content_id in judged.outside:
                 # Seen, so there is nothing to ask. Not even this is removed on the word of a listing that did not finish.
                 if not self._incomplete_for(record):
@@ -106,6 +112,7 @@ class RemovalFinder:
             of = entry.container_id
             container = (entries.get(of) or found.get(of)) if of else None
             found[content_id] = inside(entry, container) if container else entry
+        left |= {i for i, entry in answer.elsewhere.items() if self._scope.is_restricted(entry)}
         gone = [*answer.gone, *outside]
         if gone:
             self._confirm_account(identity)

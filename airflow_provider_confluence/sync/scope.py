@@ -10,6 +10,8 @@ from airflow_provider_confluence.datasource import Datasource
 from airflow_provider_confluence.documents import CONTAINED_TYPES, TREE_TYPES, Entry, Space
 from airflow_provider_confluence.errors import ConfigurationError, SpaceNotFoundError
 from airflow_provider_confluence.sync.labels import Labels
+from airflow_provider_confluence.sync.manifest import Record
+from airflow_provider_confluence.sync.readers import Readers
 from airflow_provider_confluence.sync.surroundings import Surroundings
 
 _NOTHING = "Nothing was deleted"
@@ -111,6 +113,7 @@ class Scope:
 
     :param spaces: the spaces in scope, by id.
     :param labels: asks for those that listings do not tell.
+    :param known: what is recorded of items, by content id.
     """
 
     def __init__(
@@ -119,10 +122,15 @@ class Scope:
         datasource: Datasource,
         spaces: Mapping[str, Space],
         labels: Labels,
+        known: Mapping[str, Record],
     ) -> None:
         self.seen: dict[str, Entry] = {}
         self._labels = labels
+        self._known = known
         self.surroundings = Surroundings(client, self.seen, spaces)
+        self.readers = Readers(client, datasource, known, self.surroundings, spaces)
+        if datasource.enable_permissions:
+            self.surroundings.readers = self.readers
         self._client = client
         self._datasource = datasource
         self._spaces = spaces
@@ -132,15 +140,19 @@ class Scope:
 
         Cost in requests: where labels decide, 1 an item whose labels the listing could not tell, within a bound
         (:class:`~airflow_provider_confluence.sync.labels.Labels`); where the tree does, what is above the items and was not seen is
-        looked up. Attachments and comments follow their container, where that is among the entries.
+        looked up; where restrictions do, both, and what :meth:`Readers.look_up <airflow_provider_confluence.sync.readers.Readers.look_up>`
+        asks. Attachments and comments follow their container, where that is among the entries.
         """
         judged = Judged()
         self.seen.update(entries)
         by_label = self._datasource.include_labels or self._datasource.exclude_labels
         if by_label:
             entries = self._labels.fill(entries, decide=True)
-        if self._datasource.root_pages:
+        if self._datasource.root_pages or self._datasource.leaves_out_restricted:
             self.surroundings.look_up_parents()
+        if self._datasource.leaves_out_restricted:
+            # What is elsewhere is out, whoever may read it.
+            self.readers.look_up(e for e in entries.values() if self._is_in_a_space(self._datasource, e))
         contained = []
         for content_id, entry in entries.items():
             if entry.type in CONTAINED_TYPES:
@@ -167,7 +179,7 @@ class Scope:
         found = {i: e for i, e in above.items() if e.status == "current" and self._is_in_a_space(self._datasource, e)}
         found = {i: e for i, e in found.items() if self._is_below(self._datasource.root_pages, e)}
         self.seen.update(found)
-        return found
+        return self._open_ones(found)
 
     def tree_found(self) -> dict[str, Entry]:
         """Return the folders and their like that a search finds and that belong to the datasource, though no item of it stands below them.
@@ -184,11 +196,17 @@ class Scope:
         self.seen.update(found)
         self.surroundings.look_up_parents()
         found.update((i, e) for i, e in self.surroundings.nodes_above(found.values()).items() if e.status == "current")
-        return {
-            i: e
-            for i, e in found.items()
-            if self._is_in_a_space(self._datasource, e) and self._is_below(self._datasource.root_pages, e)
-        }
+        return self._open_ones(
+            {
+                i: e
+                for i, e in found.items()
+                if self._is_in_a_space(self._datasource, e) and self._is_below(self._datasource.root_pages, e)
+            }
+        )
+
+    def _open_ones(self, found: dict[str, Entry]) -> dict[str, Entry]:
+        self.readers.look_up(found.values())
+        return {i: e for i, e in found.items() if self._is_open(self._datasource, e)}
 
     def would_admit(self, datasource: Datasource, entry: Entry) -> bool | None:
         """Say whether an item that hangs on no other is in a datasource's scope, today's or a former one; ``None`` is not known."""
@@ -196,8 +214,47 @@ class Scope:
             return False
         if entry.status == "archived" and not datasource.archived:
             return False
-        answers = (_admits_labels(datasource, entry.labels), self._is_below(datasource.root_pages, entry))
+        answers = (
+            _admits_labels(datasource, entry.labels),
+            self._is_below(datasource.root_pages, entry),
+            self._is_open(datasource, entry),
+        )
         return False if False in answers else None if None in answers else True
+
+    def is_restricted(self, entry: Entry) -> bool:
+        """Say whether an item is out of scope because Confluence named who alone may read it, or what is above it."""
+        return self._datasource.leaves_out_restricted and self.readers.is_restricted(entry)
+
+    def others_may_read(self, judged: Judged) -> bool:
+        """Say whether something that was seen has other readers than its document: what is below it has them too, and was not seen.
+
+        Cost in requests: what is above the items, and who may read them, is looked up.
+        """
+        if any(self.is_restricted(entry) for i, entry in judged.outside.items() if i in self._known):
+            return True
+        if not self._datasource.enable_permissions:
+            return False
+        self.surroundings.look_up_parents()
+        self.readers.look_up(judged.within.values())
+        for content_id, entry in judged.within.items():
+            record = self._known.get(content_id)
+            if entry.type in CONTAINED_TYPES or record is None or not record.readers:
+                continue
+            is_settled = not record.pending and record.failure is None and not self.readers.is_doubtful(entry)
+            if is_settled and record.readers != self.readers.levels(entry):
+                return True
+        return False
+
+    def left_out(self, judged: Judged) -> dict[str, int]:
+        """Return how many items are out because they are restricted, and because who may read them cannot be read."""
+        if not self._datasource.leaves_out_restricted:
+            return {}
+        closed = [entry for entry in judged.outside.values() if self.readers.is_open(entry) is False]
+        restricted = sum(self.is_restricted(entry) for entry in closed)
+        return {"restricted": restricted, "unreadable": len(closed) - restricted}
+
+    def _is_open(self, datasource: Datasource, entry: Entry) -> bool | None:
+        return self.readers.is_open(entry) if datasource.leaves_out_restricted else True
 
     def _is_in_a_space(self, datasource: Datasource, entry: Entry) -> bool:
         space = self._spaces.get(entry.space_id)

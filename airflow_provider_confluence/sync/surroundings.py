@@ -7,11 +7,14 @@ anew although the item has no new version. :func:`context_hash` is how that is s
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient
 from airflow_provider_confluence.documents import TREE_TYPES, Entry, Person, Space
 from airflow_provider_confluence.sync.manifest import digest
+
+if TYPE_CHECKING:
+    from airflow_provider_confluence.sync.readers import Readers
 
 # Confluence's own limit on nesting is far below; a loop in what it answers must not become one here.
 _DEEPEST = 100
@@ -34,6 +37,8 @@ class Surroundings:
         self._archived: dict[str, Entry] = {}
         self._client = client
         self._names: dict[str, str] = {}
+        self.readers: Readers | None = None
+        """Who may read the items; set where documents are to say so."""
 
     def prepare(self) -> None:
         """Look everything up that the listed items refer to."""
@@ -69,14 +74,17 @@ class Surroundings:
             missing = {(i, t or "page") for i, t in above if i} - missing
 
     def of(self, entry: Entry) -> dict[str, Any]:
-        """Return an item's surroundings as plain JSON: ``space, ancestors, container, labels, people``.
+        """Return an item's surroundings as plain JSON: ``space, ancestors, container, labels, people, permissions``.
 
-        A comment has its container's labels. They are ``None`` where Confluence did not tell them.
+        A comment has its container's labels. They are ``None`` where Confluence did not tell them; permissions are where the datasource
+        does not want them, and ``doubtful`` is there where they are to be asked for again.
         """
         container = self._entries.get(entry.container_id) if entry.container_id else None
         labels = (container if container and entry.type == "comment" else entry).labels
         space = self._spaces[entry.space_id]
-        return {
+        permissions = self.readers.permissions(entry) if self.readers is not None else None
+        doubtful = {"doubtful": True} if self.readers is not None and self.readers.is_doubtful(entry) else {}
+        return doubtful | {
             "space": {"id": space.id, "key": space.key, "name": space.name},
             "ancestors": self._ancestors(container or entry),
             "container": {"id": container.content_id, "title": container.title, "url": container.url}
@@ -86,11 +94,16 @@ class Surroundings:
             "people": {
                 p.id: self._names[p.id] for p in (entry.creator, entry.last_editor) if p and p.id in self._names
             },
+            "permissions": permissions,
         }
+
+    def entry(self, content_id: str) -> Entry | None:
+        """Return an item that was listed or looked up as what stands above one; ``None`` where it was not, or is not to be seen."""
+        return self._entries.get(content_id) or self._nodes.get(content_id) or self._archived.get(content_id)
 
     def way_up(self, entry: Entry) -> tuple[list[str], bool]:
         """Return the ids of what is above a page, the nearest first, and whether the way could be followed to the top of the space."""
-        steps, whole = self._steps(entry)
+        steps, whole = self.steps(entry)
         return [content_id for content_id, _ in steps], whole
 
     def nodes_above(self, entries: Iterable[Entry]) -> dict[str, Entry]:
@@ -101,7 +114,7 @@ class Surroundings:
             above = entry.parent_id
             while above and above not in passed:
                 passed.add(above)
-                step = self._step(above)
+                step = self.entry(above)
                 if step is None:
                     break
                 if step.type in TREE_TYPES:
@@ -110,24 +123,22 @@ class Surroundings:
         return found
 
     def _ancestors(self, entry: Entry) -> list[dict[str, str]]:
-        steps, _ = self._steps(entry)
+        steps, _ = self.steps(entry)
         return [{"id": content_id, "title": step.title, "url": step.url} for content_id, step in reversed(steps)]
 
-    def _steps(self, entry: Entry) -> tuple[list[tuple[str, Entry]], bool]:
+    def steps(self, entry: Entry) -> tuple[list[tuple[str, Entry]], bool]:
+        """Return what is above an item in the tree, the nearest first, and whether the way could be followed to the top of the space."""
         way: list[tuple[str, Entry]] = []
         seen = {entry.content_id}
         above = entry.parent_id
         while above and above not in seen and len(way) < _DEEPEST:
             seen.add(above)
-            step = self._step(above)
+            step = self.entry(above)
             if step is None:
                 break
             way.append((above, step))
             above = step.parent_id
         return way, not above
-
-    def _step(self, content_id: str) -> Entry | None:
-        return self._entries.get(content_id) or self._nodes.get(content_id) or self._archived.get(content_id)
 
 
 def named(person: Person | None, people: Mapping[str, str]) -> Person | None:
@@ -138,9 +149,9 @@ def named(person: Person | None, people: Mapping[str, str]) -> Person | None:
 def context_hash(entry: Entry, surroundings: Mapping[str, Any]) -> str:
     """Return digits that change when anything in the document but its body changes; version and time of the edit are left out.
 
-    Empty where the labels are not known: such a document is made anew as soon as they are.
+    Empty where the labels, or who may read it, are not known: such a document is made anew as soon as they are.
     """
-    if surroundings["labels"] is None:
+    if surroundings["labels"] is None or "doubtful" in surroundings:
         return ""
     people = cast(Mapping[str, str], surroundings["people"])
 
@@ -166,5 +177,7 @@ def context_hash(entry: Entry, surroundings: Mapping[str, Any]) -> str:
             ),
             who(entry.last_editor),
             *(surroundings[name] for name in ("space", "ancestors", "container", "labels")),
+            # Without them the digits are what they were before there were permissions.
+            *([surroundings["permissions"]] if surroundings.get("permissions") is not None else []),
         ]
     )

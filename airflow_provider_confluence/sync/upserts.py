@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from typing import Any
 
 from airflow_provider_confluence.documents import Entry
 from airflow_provider_confluence.sync.includes import Titles, shows_other_text
 from airflow_provider_confluence.sync.journal import PlanItem
 from airflow_provider_confluence.sync.known import Known
+from airflow_provider_confluence.sync.manifest import Record
+from airflow_provider_confluence.sync.readers import covers, recorded
 from airflow_provider_confluence.sync.surroundings import Surroundings, context_hash
 
 ITEMS_PER_SHARD = 2_000
@@ -54,7 +57,8 @@ def find_upserts(
     unchanged = 0
     versions = {entry.content_id: entry.version for entry in entries.values() if entry.type == "page"}
     for entry in entries.values():
-        why = _why(entry, context_hash(entry, surroundings.of(entry)), known, again=again, is_outdated=is_outdated)
+        around = surroundings.of(entry)
+        why = _why(entry, context_hash(entry, around), known, again=again, is_outdated=is_outdated)
         if why is None and entry.content_id in asked:
             why = "asked"
         if why is None and shows_other_text(known.records[entry.content_id], titles, versions):
@@ -68,10 +72,13 @@ def find_upserts(
         if why is None:
             unchanged += 1
             continue
-        upserts.append(PlanItem("upsert", entry.content_id, entry.type, why, entry, body=body))
-    # Newest first among what matters alike: two stable sorts.
+        closes = _closes(known.records.get(entry.content_id), around)
+        upserts.append(PlanItem("upsert", entry.content_id, entry.type, why, entry, body=body, closes=closes))
+    # Newest first among what matters alike: stable sorts.
     upserts.sort(key=lambda item: (item.entry.updated if item.entry else None) or "", reverse=True)
     upserts.sort(key=lambda item: _ORDER[item.why])
+    # What too many may read in the index comes before all else.
+    upserts.sort(key=lambda item: not item.closes)
     return upserts, unchanged
 
 
@@ -93,7 +100,15 @@ def surrounded(item: PlanItem, surroundings: Surroundings) -> PlanItem:
     if item.entry is None:
         return item
     around = surroundings.of(item.entry)
-    return replace(item, surroundings=around, context=context_hash(item.entry, around))
+    entry = replace(item.entry, readers=None)  # what surrounds it says it
+    return replace(item, entry=entry, surroundings=around, context=context_hash(entry, around))
+
+
+def _closes(record: Record | None, around: Mapping[str, Any]) -> bool:
+    """Say whether somebody may read a document in the index who may not read the item."""
+    if record is None or not record.revision or around["permissions"] is None:
+        return False
+    return not record.readers or not covers(record.readers, recorded(around["permissions"]))
 
 
 def _why(entry: Entry, context: str, known: Known, *, again: bool, is_outdated: Callable[[str], bool]) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from airflow_provider_confluence.sync import list_changes, newest_first, vanished
+from airflow_provider_confluence.sync import choosing, newest_first, vanished
 from airflow_provider_confluence.testing.sandbox import ManualClock, Model, Readings, Sandbox
 from airflow_provider_confluence.testing.sandbox.faults import EmptyListing, RepeatedCursor, Respond
 from tests.contracts.checker import ContractChecker
@@ -324,7 +324,7 @@ def test_many_comments_that_were_left_cost_no_request_each(quick, monkeypatch):
 
 
 def test_a_great_deal_that_was_left_is_listed_whole(quick, monkeypatch):
-    monkeypatch.setattr(list_changes, "MANY_LEFT", 4)
+    monkeypatch.setattr(choosing, "MANY_LEFT", 4)
     quick.definition["max_items_per_run"] = 1
     for number in range(6):
         quick.model.create_comment(quick.ids["guide"], f"<p>New {number}</p>")

@@ -193,6 +193,7 @@ def test_a_listing_of_pages_that_did_not_finish_deletes_no_folder(cloud_wiki):
 
 def test_a_folder_that_cannot_be_seen_for_a_moment_is_not_gone_while_a_page_names_it(cloud_wiki):
     folder, _ = in_a_folder(cloud_wiki)
+    cloud_wiki.definition["restricted"] = "include"  # else who may read what is below it is not known meanwhile
     cloud_wiki.run()
     cloud_wiki.sandbox.faults.add(Respond(404, route=f"*/api/v2/folders/{folder}", times=None))
     cloud_wiki.run(mode="reconcile")
