@@ -22,7 +22,7 @@ from airflow_provider_confluence.content.model import (
     PageReference,
 )
 from airflow_provider_confluence.documents import Entry, Failure
-from airflow_provider_confluence.sync.manifest import Edge, Record
+from airflow_provider_confluence.sync.manifest import TITLE_ALONE, Edge, Record
 from airflow_provider_confluence.sync.readers import covers, recorded
 
 LinkedType = Literal["page", "blogpost"]
@@ -86,6 +86,10 @@ class Titles:
         """Say whether all who pass the levels may read an item."""
         return covers(readers, self._readers.get(content_id, ()))
 
+    def named(self, space_id: str, content_id: str, readers: Levels) -> str:
+        """Return the id that a link by id leads to, where its title may be shown to those who pass the levels, or ``""``."""
+        return content_id if self.type_of(space_id, content_id) and self.may_show(readers, content_id) else ""
+
     def type_of(self, space_id: str, content_id: str) -> LinkedType | None:
         """Return whether an id is that of a page or of a blog post in this space; ``None`` for all else, whatever was written as an id."""
         return next((type_ for type_ in LINKED if self._spaces[type_].get(content_id) == space_id), None)
@@ -127,6 +131,10 @@ def shows_other_text(record: Record, titles: Titles, versions: Mapping[str, int]
     :param versions: of those pages that were seen now.
     """
     for edge in record.includes:
+        if edge.version == TITLE_ALONE:
+            if titles.named(record.space_id, edge.name[1:], record.readers) != edge.content_id:
+                return True
+            continue
         found = titles.find(record.space_id, edge.name, record.readers)
         if found != edge.content_id or (found and versions.get(found, edge.version) != edge.version):
             return True
@@ -209,6 +217,10 @@ class Includes:
                         inner.append(included.content)
             level = inner
         return tuple(edges[name] for name in sorted(edges))
+
+    def kept(self, content_id: str) -> Included | None:
+        """Return a page that was looked up to be shown."""
+        return self._kept.get(content_id)
 
     def _targets(self, place: Place, content: Content) -> Iterator[tuple[str, str]]:
         for reference in content.references:

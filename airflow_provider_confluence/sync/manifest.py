@@ -28,8 +28,14 @@ class Standing:
     since: int
 
 
+TITLE_ALONE = -1
+
+
 class Edge(NamedTuple):
-    """A page that an item shows: by which name, which page that was (``""`` for none), at which version (0: it could not be read)."""
+    """A page that an item shows: by which name, which page that was (``""`` for none), at which version (0: it could not be read).
+
+    With version :data:`TITLE_ALONE` it is what a link by id leads to, of which the title alone is shown, or not even that (``""``).
+    """
 
     name: str
     content_id: str

@@ -14,6 +14,7 @@ from airflow_provider_confluence.content.plain import outline
 from airflow_provider_confluence.documents import Entry, Heading
 from airflow_provider_confluence.sync.assemble import Text
 from airflow_provider_confluence.sync.includes import LINKED, Includes, LinkedType, Place, Titles
+from airflow_provider_confluence.sync.manifest import TITLE_ALONE, Edge
 from airflow_provider_confluence.sync.smart_links import read_link
 
 _NOT_IN_A_PATH = frozenset("/\\%;")
@@ -121,7 +122,20 @@ class References:
             links=tuple(markdown.links(content, resolve)),
             properties=markdown.properties(content, resolve),
             warnings=content.warnings,
-            includes=self._includes.edges(place, content),
+            includes=self._edges(fetched.entry, place, content),
+        )
+
+    def _edges(self, entry: Entry, place: Place, content: model.Content) -> tuple[Edge, ...]:
+        """Return the pages that a body shows, and what it and they link by id: their titles must go when fewer may read them."""
+        edges = self._includes.edges(place, content)
+        shown = (self._includes.kept(edge.content_id) for edge in edges if edge.content_id)
+        bodies = [(entry, content), *((each.fetched.entry, each.content) for each in shown if each is not None)]
+        linked = sorted({content_id for entry, body in bodies for content_id in self._linked_by_id(body, entry)})
+        titles = self._titles() if linked else None
+        return edges + tuple(
+            Edge(f"#{content_id}", titles.named(place.space_id, content_id, place.readers), TITLE_ALONE)
+            for content_id in linked
+            if titles is not None and content_id.isascii() and content_id.isdigit()
         )
 
 

@@ -28,6 +28,8 @@ UNSPECIFIED = (
     "/download/attachments/",
     # Unauthenticated, and outside both specifications.
     "/_edge/tenant_info",
+    # The remote API of before 9.1.
+    "/rpc/json-rpc/",
     "/oauth/token",
     "/status",
 )

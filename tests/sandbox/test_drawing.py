@@ -62,7 +62,7 @@ def test_the_admin_route_draws_a_fault_from_a_seed(on_cloud: Caller) -> None:
 def test_every_doubtful_reading_is_drawn_with_its_default_among_the_values() -> None:
     default = Readings()
     settings = {"scoped_token", "basic_auth_disabled", "datacenter_version", "token_scopes", "oauth_token_seconds"}
-    settings |= {"access_mode", "application_state", "space_roles"}
+    settings |= {"access_mode", "application_state", "space_roles", "space_permissions"}
     assert {field.name for field in dataclasses.fields(Readings)} - settings == set(readings.DRAWN)
     for name, values in readings.DRAWN.items():
         assert values[0] == getattr(default, name), name

@@ -38,6 +38,7 @@ READINGS = {
     "anonymous_access": (False, True),
     "site_permissions_told": (True, True, False),
     "relevant_restrictions": (True, False),
+    "space_permissions": ("rest", "rest", "json-rpc"),
 }
 
 

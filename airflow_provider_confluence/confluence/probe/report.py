@@ -175,6 +175,7 @@ DATACENTER: tuple[Assumption, ...] = (
         "location_of_resolved_comment", "A", "The location of a resolved inline comment is 'resolved'.", "resolved"
     ),
     Assumption("conversion_content", "A", "A body to convert may name its page as content.", "used", _NO_POST),
+    Assumption("space_permissions", "S", "The permissions of a space are told (9.1 and newer).", "rest", _CHECKED),
     Assumption("relevant_restrictions", "A", "What restricts an item from above is told.", True, _NO_RESTRICTED),
     Assumption("site_permissions_told", "S", "The permissions of the site are told to the account.", True, _CHECKED),
     Assumption("trash_listing_allowed", "setting", "The trash is shown to administrators of the space only.", False),

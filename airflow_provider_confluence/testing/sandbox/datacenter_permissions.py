@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 from airflow_provider_confluence.testing.sandbox.cloud_v1 import readers_answer, whole_number
 from airflow_provider_confluence.testing.sandbox.records import Item, Viewer
 from airflow_provider_confluence.testing.sandbox.v1_content import ContentWriter
-from airflow_provider_confluence.testing.sandbox.web import RefusedError, Request, Response, Router, json_response
+from airflow_provider_confluence.testing.sandbox.web import (
+    RefusedError,
+    Request,
+    Response,
+    Router,
+    json_response,
+    text_response,
+)
 from airflow_provider_confluence.testing.sandbox.wiki import Wiki
 
 
@@ -35,6 +43,27 @@ class DataCenterPermissions:
             ("/rest/api/space/{key}/permissions", self._space_permissions),
         ):
             router.add("GET", context + template, handler)
+        router.add("POST", context + "/rpc/json-rpc/confluenceservice-v2", self._remote_call)
+
+    def _remote_call(self, request: Request) -> Response:
+        """Answer ``getSpacePermissionSets`` [S: the remote API's specification, and examples of its answers]."""
+        if self.model.readings.space_permissions != "json-rpc":
+            return text_response("<html><body>Page Not Found - Confluence</body></html>", 404)
+        call = json.loads(request.body)
+        space = self.model.space(call["params"][0]) if call.get("method") == "getSpacePermissionSets" else None
+        answer = {"jsonrpc": "2.0", "id": call.get("id")}
+        if space is None or self.model.permissions.space(space.id).refused:
+            return json_response(answer | {"error": {"code": 500, "message": "NotPermittedException"}})
+        access = self.model.permissions.space(space.id)
+        users = [user.username for name in access.users if (user := self.model.user(name)) is not None]
+        named: list[dict[str, str | None]] = [{"userName": name, "groupName": None} for name in users]
+        named += [{"userName": None, "groupName": name} for name in access.groups]
+        named += [{"userName": None, "groupName": None}] if access.visitors else []
+        sets = [
+            {"type": type_, "spacePermissions": [{"type": type_, **row} for row in named]}
+            for type_ in ("VIEWSPACE", "EDITSPACE")
+        ]
+        return json_response(answer | {"result": sets})
 
     def _readers(self, request: Request, id: str) -> Response:
         return readers_answer(request, self._find(request, id), self._writer(request))
@@ -68,6 +97,8 @@ class DataCenterPermissions:
         if space is None or not self.model.space_is_visible(space, self._viewer(request)):
             raise RefusedError(404, f"No space found with key : {key}")
         access = self.model.permissions.space(space.id)
+        if self.model.readings.space_permissions != "rest":
+            raise RefusedError(404, "null for uri: " + request.path)
         if access.refused:
             raise RefusedError(403, "User is not permitted to view permissions")
         writer, rows = self._writer(request), []

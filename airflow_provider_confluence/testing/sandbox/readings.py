@@ -84,6 +84,9 @@ class Readings:
     """[A] Data Center tells what restricts an item from above (``relevantViewRestrictions``); ``False``: it is too old for that."""
     site_permissions_told: bool = True
     """The account administers Data Center, so that the permissions of the site are told to it; else 403 [S]."""
+    space_permissions: Literal["rest", "json-rpc", "none"] = "rest"
+    """How Data Center tells the permissions of a space: from 9.1 on by its interface [S]; before that where the remote API is on [S];
+    not."""
     space_roles: bool = False
     """The tenant has roles for spaces (role-based access control) [S]; the others have no such addresses."""
     restrictions_cap: int = 200
