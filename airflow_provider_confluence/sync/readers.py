@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient
-from airflow_provider_confluence.confluence.readers import NOBODY, Levels
+from airflow_provider_confluence.confluence.readers import EVERYBODY, NOBODY, Levels
 from airflow_provider_confluence.datasource import Datasource
 from airflow_provider_confluence.documents import CONTAINED_TYPES, Entry, Space
 from airflow_provider_confluence.sync.manifest import Record
@@ -61,10 +61,11 @@ class Readers:
         self._spaces = spaces
         self._datasource = datasource
         self._own: dict[str, Levels] = {}
+        # By what other items hang on: the levels down to it.
+        self._found: dict[str, tuple[Levels, bool]] = {}
         # Of what stands highest among what is seen, where something unseen is above: all levels down to it.
         self._inherited: dict[str, Levels | None] = {}
         self._of_spaces: dict[str, tuple[str, ...]] = {}
-        self._found: dict[str, tuple[Levels, bool]] = {}
         self._left = MOST_ASKED
         self.unknown: set[str] = set()
         self.problems: list[str] = []
@@ -85,10 +86,7 @@ class Readers:
             while step is not None and step.content_id not in wanted:
                 wanted[step.content_id] = step
                 step = self._surroundings.entry(step.parent_id) if step.parent_id else None
-        for content_id, entry in wanted.items():
-            if entry.readers is not None:
-                self._own[content_id] = entry.readers
-        missing = [entry for content_id, entry in wanted.items() if content_id not in self._own]
+        missing = [entry for entry in wanted.values() if self._own_of(entry) is None]
         random.shuffle(missing)
         missing.sort(key=self._can_wait)
         asked = missing[: self._left]
@@ -117,24 +115,46 @@ class Readers:
         An item whose way up ends before the top of the space hangs on something that this account cannot see: nobody reads it, unless
         Confluence tells what comes down from there.
         """
-        holder = self._holder(entry)
-        if holder is None:
-            return NOBODY, True
-        if (found := self._found.get(holder.content_id)) is not None:
-            return found
-        steps, whole = self._surroundings.steps(holder)
-        way = [*(step[0] for step in reversed(steps)), holder.content_id]
-        levels: list[tuple[str, ...]] = []
-        is_known = True
-        if not whole:
-            told = self._inherited.get(way[0])
-            levels, way = ([*NOBODY], way) if told is None else ([*told], way[1:])
-        for content_id in way:
-            own = self._own.get(content_id)
-            is_known = is_known and own is not None
-            levels += NOBODY if own is None else own
-        found = self._found[holder.content_id] = distinct_levels(levels), is_known
-        return found
+        holder = entry
+        if entry.type in CONTAINED_TYPES:
+            found = self._surroundings.entry(entry.container_id) if entry.container_id else None
+            if found is None:
+                return NOBODY, True
+            holder = found
+        if not holder.parent_id:
+            return self._with_own(EVERYBODY, holder, True)
+        above = self._surroundings.entry(holder.parent_id)
+        if above is None:
+            told = self._inherited.get(holder.content_id)
+            return self._with_own(NOBODY, holder, True) if told is None else (distinct_levels(told), True)
+        levels, is_known = self._down_to(above)
+        return self._with_own(levels, holder, is_known)
+
+    def _down_to(self, entry: Entry) -> tuple[Levels, bool]:
+        """Return the levels down to something that other items hang on, itself included."""
+        if entry.content_id not in self._found:
+            steps, whole = self._surroundings.steps(entry)
+            way = [*(step for _, step in reversed(steps)), entry]
+            levels, is_known = EVERYBODY, True
+            if not whole:
+                told = self._inherited.get(way[0].content_id)
+                levels, way = (NOBODY, way) if told is None else (told, way[1:])
+            for step in way:
+                levels, is_known = self._with_own(levels, step, is_known)
+            self._found[entry.content_id] = levels, is_known
+        return self._found[entry.content_id]
+
+    def _with_own(self, levels: Levels, entry: Entry, is_known: bool) -> tuple[Levels, bool]:
+        own = self._own_of(entry)
+        if own is None:
+            return distinct_levels((*levels, *NOBODY)), False
+        return (distinct_levels((*levels, *own)) if own else levels), is_known
+
+    def _own_of(self, entry: Entry) -> Levels | None:
+        own = self._own.get(entry.content_id, entry.readers)
+        if own is None and (seen := self._surroundings.entry(entry.content_id)) is not None:
+            own = seen.readers
+        return own
 
     def is_open(self, entry: Entry) -> bool | None:
         """Say whether an item may be read by everybody who sees its space; ``None`` where that was not asked."""
@@ -161,11 +181,6 @@ class Readers:
     def is_doubtful(self, entry: Entry) -> bool:
         """Say whether an item's levels are to be asked for again by the next run."""
         return self._datasource.enable_permissions and not self.restrictions(entry)[1]
-
-    def _holder(self, entry: Entry) -> Entry | None:
-        if entry.type not in CONTAINED_TYPES:
-            return entry
-        return self._surroundings.entry(entry.container_id) if entry.container_id else None
 
     def _space(self, space_id: str) -> tuple[str, ...]:
         if space_id not in self._of_spaces:
