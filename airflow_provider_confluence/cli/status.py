@@ -83,6 +83,10 @@ def _lines(status: DatasourceStatus, storage: str) -> list[str]:
             ("documents", documents or "none"),
             ("waiting", f"pending {status.pending}, failing {status.failing}"),
         ]
+    if status.counts.get("restricted"):
+        rows.append(("left out", f"{status.counts['restricted']} items, because they are restricted"))
+    if status.counts.get("unreadable"):
+        rows.append(("found by nobody", f"{status.counts['unreadable']} items: who may read them cannot be read"))
     rows += [
         ("failing", f"{f['type']} {f['content_id']}: {f['reason']}, tried {f['attempts']} times")
         for f in status.failures[:10]

@@ -163,9 +163,10 @@ class ConfluenceClient(Protocol):
         """Return labels for those ids that are visible. Up to 1 request an id."""
 
     def readers_of(self, type_: str, content_ids: Sequence[str]) -> dict[str, Levels]:
-        """Return for each item what restricts its reading by itself: no level, or one; one of nobody where it cannot be read.
+        """Return for each item what restricts its reading by itself: no level, or one; one of nobody where that is refused.
 
-        ⌈ids / 100⌉ requests, and 1 for each item whose restrictions do not come in bulk. Users and groups are named to the last.
+        An item for which Confluence fails has no answer. ⌈ids / 100⌉ requests, and 1 for each item whose restrictions do not come in bulk.
+        Users and groups are named to the last.
 
         :raises ConfluenceProviderError: what is about Confluence as a whole, or the credential.
         """

@@ -299,7 +299,7 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
         return self._search.tree_nodes(spaces)
 
     def readers_of(self, type_: str, content_ids: Sequence[str]) -> dict[str, Levels]:  # noqa: ARG002  (the search knows them by id)
-        """Return what restricts items by itself; nobody reads what cannot be asked for. ⌈ids / 100⌉ requests by search, 1 for each that
+        """Return what restricts items by itself; nobody reads what is refused. ⌈ids / 100⌉ requests by search, 1 for each that
         the search does not name."""
         wanted = numeric(content_ids)
         found = self._search.readers_by_id(wanted) if len(wanted) > FEW else {}

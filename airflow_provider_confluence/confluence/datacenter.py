@@ -271,7 +271,7 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
         return label_names([row for rows in by_offset(get, path, {"limit": LIMIT}, Progress()) for row in rows])
 
     def readers_of(self, type_: str, content_ids: Sequence[str]) -> dict[str, Levels]:
-        """Return what restricts items by itself; nobody reads what cannot be asked for. ⌈ids / 100⌉ requests, and 1 for each whose lists
+        """Return what restricts items by itself; nobody reads what is refused. ⌈ids / 100⌉ requests, and 1 for each whose lists
         of users or groups are cut short, or that is not answered in bulk."""
         found: dict[str, Levels] = {}
         wanted = numeric(content_ids)

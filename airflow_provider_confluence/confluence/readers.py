@@ -25,6 +25,9 @@ RESTRICTED = "restrictions.read.restrictions.user,restrictions.read.restrictions
 """What :func:`own_readers` needs to be expanded. (Ancestors' restrictions are never expanded: where one of them is a draft or in the trash,
 Cloud answers the whole batch with 404, CONFCLOUD-77618 and -76424.)"""
 
+REFUSALS = (None, 200, 400, 403, 404, 405, 410, 500, 501)
+"""What an account that is no administrator was seen to be answered (500 too); an answer of another form has no status. Anything else may
+pass."""
 AUTHENTICATED, ANONYMOUS = "authenticated", "anonymous"
 _AT_A_TIME = 100
 _MORE_AT_A_TIME = 1_000
@@ -120,7 +123,7 @@ def read_inherited(get: Get, content_id: str) -> Levels | None:
             if len(found) == before:
                 return None
     except (AccessDeniedError, ConfluenceUnavailableError, ContractError) as error:
-        if error.status == 401:
+        if error.status not in REFUSALS:
             raise
     return None
 

@@ -111,28 +111,36 @@ class ClientOverTransport:
         self, content_ids: Sequence[str], ask: Callable[[str, threading.Event], tuple[str, ...]]
     ) -> dict[str, tuple[str, ...]]:
         """Ask for the labels of each item, in parallel; an item that is absent, or for which Confluence fails, has no answer."""
-        return self._by_item("labels", content_ids, ask)
 
-    def _readers_by_item(self, content_ids: Sequence[str], found: Mapping[str, Levels], get: Any) -> dict[str, Levels]:
-        """Ask for the read restrictions of those items that are not found yet, in parallel; what cannot be had is read by nobody."""
-
-        def ask(content_id: str, stop: threading.Event) -> Levels:
-            return read_restrictions(partial(get, cancelled=stop), content_id, cloud=self.edition == "cloud")
-
-        missing = [content_id for content_id in numeric(content_ids) if content_id not in found]
-        answers = {**found, **self._by_item("restrictions", missing, ask)}
-        return {content_id: answers.get(content_id, NOBODY) for content_id in content_ids}
-
-    def _by_item(self, what: str, content_ids: Sequence[str], ask: Callable[[str, threading.Event], T]) -> dict[str, T]:
-        def each(content_id: str, stop: threading.Event) -> tuple[str, T | None]:
+        def labels(content_id: str, stop: threading.Event) -> tuple[str, tuple[str, ...] | None]:
             try:
                 return content_id, ask(content_id, stop)
             except AbsentError:
                 return content_id, None
 
-        answers = self.in_parallel(each, distinct(content_ids), type_=what)
+        answers = self.in_parallel(labels, distinct(content_ids), type_="labels")
         found = (answer for answer in answers if not isinstance(answer, Failure))
         return {content_id: some for content_id, some in found if some is not None}
+
+    def _readers_by_item(self, content_ids: Sequence[str], found: Mapping[str, Levels], get: Any) -> dict[str, Levels]:
+        """Ask for the read restrictions of those items that are not found yet, in parallel.
+
+        What is refused is read by nobody; what Confluence fails for has no answer: that may pass.
+        """
+
+        def ask(content_id: str, stop: threading.Event) -> tuple[str, Levels]:
+            return content_id, read_restrictions(
+                partial(get, cancelled=stop), content_id, cloud=self.edition == "cloud"
+            )
+
+        answers = dict.fromkeys(content_ids, NOBODY) | dict(found)
+        missing = [content_id for content_id in numeric(content_ids) if content_id not in found]
+        for answer in self.in_parallel(ask, missing, type_="restrictions"):
+            if not isinstance(answer, Failure):
+                answers[answer[0]] = answer[1]
+            elif answer.reason not in ("refused", "not_found"):
+                answers.pop(answer.content_id)
+        return answers
 
     def _bodies_in_batches(
         self,

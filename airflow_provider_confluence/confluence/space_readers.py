@@ -10,7 +10,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from airflow_provider_confluence.confluence.paging import Get, Progress, Row, by_cursor
-from airflow_provider_confluence.confluence.readers import ANONYMOUS, AUTHENTICATED, SpaceReaders, principal
+from airflow_provider_confluence.confluence.readers import (
+    ANONYMOUS,
+    AUTHENTICATED,
+    REFUSALS,
+    SpaceReaders,
+    principal,
+)
 from airflow_provider_confluence.confluence.reading import part
 from airflow_provider_confluence.confluence.transport import AbsentError, Transport, quoted_part
 from airflow_provider_confluence.documents import Space
@@ -123,12 +129,14 @@ class DataCenterSpaceReaders:
         except AbsentError:
             pass  # before 9.1 there is no such address
         except (AccessDeniedError, ConfluenceUnavailableError, ContractError) as error:
-            if isinstance(error, AccessDeniedError) and error.status == 401:
+            if error.status not in REFUSALS:
                 raise
             return _unreadable(space, error, _BE_ADMIN)
         try:
             return self._with_visitors(space, self._by_remote_call(space))
         except (AccessDeniedError, ConfluenceUnavailableError, ContractError) as error:
+            if error.status not in REFUSALS:
+                raise
             return _unreadable(space, error, _OLD)
 
     def _permitted(self, space: Space) -> set[str]:
@@ -184,6 +192,8 @@ class DataCenterSpaceReaders:
                     rows = self._transport.get("/rest/api/permissions/anonymous", tries=_TRIES).data.get("results", ())
                     self._visitors = any(part(row, "operation", "operationKey") == "use" for row in rows)
                 except (AccessDeniedError, ConfluenceUnavailableError, ContractError) as error:
+                    if error.status not in REFUSALS:
+                        raise
                     problem = (
                         f"space {space.key} is open to visitors, and whether the site lets visitors in cannot be read, so "
                         f"they are left out ({error}); {_BE_SITE_ADMIN}"

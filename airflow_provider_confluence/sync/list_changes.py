@@ -204,6 +204,9 @@ class _Listing:
         surroundings.prepare()
         readers = self.scope.readers
         readers.look_up(entries.values())
+        if self.datasource.enable_permissions and readers.unknown:
+            self.unsure = True
+            self.notes.append(readers.note_on_unknown())
         is_outdated = self._outdated(head)
         gone = (record.content_id for record in guarded.deletions)
         titles = titles_now(known.records, entries, gone, readers.levels)

@@ -100,6 +100,13 @@ class Readers:
         self.unknown = (self.unknown | {entry.content_id for entry in missing}) - self._own.keys()
         self._found.clear()
 
+    def note_on_unknown(self) -> str:
+        """Return a sentence on the items of which it is not known what restricts them."""
+        return (
+            f"who may read {len(self.unknown)} items, or what is below them, was not told; documents that have not changed stay "
+            "as they are, the others are found by nobody, and all are asked for again"
+        )
+
     def _look_up_inherited(self, entries: Iterable[Entry]) -> None:
         """Ask what comes from above where a way up ends before the top of the space: 1 request for each such end, on Data Center alone."""
         for entry in entries:

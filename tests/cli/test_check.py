@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from airflow_provider_confluence.testing.sandbox.permissions import SpaceAccess
 from tests.cli.program import credentials, run
 
 
@@ -43,6 +44,16 @@ def test_a_problem_ends_it_with_1_and_says_what_to_do(filled, tmp_path):
     assert done.returncode == 1
     assert "problem  space:" in done.stdout
     assert "Did you mean DOCS (Documentation)?" in done.stdout
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_whether_the_readers_of_the_spaces_are_told_is_looked_at_where_documents_are_to_say_it(filled, tmp_path, told):
+    filled.model.open_space("DOCS", SpaceAccess(refused=not told))
+    arguments = ["check", *credentials(filled), "--space", "DOCS", "--storage", tmp_path, "--json"]
+    done = run(*arguments, "--set", "enable_permissions=true", token=filled.token)
+    expected = ("ok", "permissions", "told") if told else ("problem", "permissions", "not_told")
+    assert [finding for finding in findings(done) if finding[1] == "permissions"] == [expected]
+    assert done.returncode == (0 if told else 1)
 
 
 def test_a_refused_token_is_a_finding_and_the_rest_is_checked(filled, tmp_path):

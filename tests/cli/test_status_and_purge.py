@@ -52,6 +52,20 @@ def test_status_shows_the_last_commit_and_what_the_index_holds(indexed):
     assert (row["configured"], row["commands"]) == ("not told", {})
 
 
+def test_status_says_what_is_left_out_and_what_nobody_finds(filled_cloud, tmp_path):
+    model = filled_cloud.model
+    model.add_user("ann", "Ann")
+    for title, refused in (("Open", None), ("Restricted", False), ("Not told", True)):
+        page = model.create_page("DOCS", title, "<p>x</p>")
+        if refused is not None:
+            model.restrict(page, users=["ann"], refused=refused)
+    options = [*credentials(filled_cloud), "--id", "docs", "--space", "DOCS", "--storage", tmp_path / "index"]
+    assert run("sync", *options, token=filled_cloud.token).returncode == 0
+    told = run("status", "--storage", tmp_path / "index").stdout
+    assert "left out        1 items, because they are restricted" in told
+    assert "found by nobody 1 items: who may read them cannot be read" in told
+
+
 @pytest.mark.parametrize(
     ("definition", "configured", "purges"),
     [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_confluence.confluence.readers import EVERYBODY, NOBODY
-from airflow_provider_confluence.errors import AccessDeniedError
+from airflow_provider_confluence.errors import AccessDeniedError, ConfluenceUnavailableError
 from airflow_provider_confluence.testing.sandbox.faults import MissingScope, Respond
 from airflow_provider_confluence.testing.sandbox.permissions import EVERYONE, SpaceAccess
 from tests.confluence.odd_server import answer
@@ -95,8 +95,24 @@ def test_a_server_that_repeats_the_first_names_for_ever_closes_the_item(odd_serv
     assert client.readers_of("page", ["1"]) == {"1": NOBODY}
 
 
-@pytest.mark.parametrize("status", [403, 404, 500])
-def test_what_cannot_be_read_is_read_by_nobody(docs, open_client, status):
+def test_what_confluence_fails_for_has_no_answer_because_that_may_pass(docs, open_client):
+    page, other = docs.model.find("Page 0"), docs.model.find("Page 1")
+    docs.model.restrict(page, refused=True)
+    docs.faults.add(Respond(500, route=f"*/content/{page}/restriction/byOperation/read", times=None))
+    assert open_client(docs).readers_of("page", [page, other]) == {other: EVERYBODY}
+
+
+@pytest.mark.parametrize("status", [503, 504])
+def test_a_space_whose_server_is_down_is_no_space_that_refuses(datacenter, open_client, status):
+    datacenter.model.create_space("DOCS")
+    datacenter.faults.add(Respond(status, route="*/space/DOCS/permissions", times=None))
+    client = open_client(datacenter)
+    with pytest.raises(ConfluenceUnavailableError):
+        space_readers(datacenter, client)
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_what_is_refused_is_read_by_nobody(docs, open_client, status):
     page, other = docs.model.find("Page 0"), docs.model.find("Page 1")
     docs.model.restrict(page, refused=True)
     docs.faults.add(Respond(status, route=f"*/content/{page}/restriction/byOperation/read", times=None))

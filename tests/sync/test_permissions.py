@@ -204,7 +204,8 @@ def test_beyond_what_a_run_may_ask_old_documents_stay_and_new_ones_are_closed(cl
     wiki.model.create_page("DOCS", "New", "<p>New</p>")
     monkeypatch.setattr(readers, "MOST_ASKED", 0)
     cloud.faults.add(Respond(500, route="*/rest/api/content/search", times=None))
-    wiki.run(mode="reconcile")
+    result = wiki.run(mode="reconcile")
+    assert (result.clean, "was not told" in verdict(result)) == (False, True)
     assert levels(wiki) == {"Chapter": [["user:ann"]], "New": [[]]}
     monkeypatch.undo()
     cloud.faults.clear()
