@@ -16,6 +16,7 @@ from airflow_provider_confluence.cli import (
     check,
     drain,
     export,
+    failures,
     import_,
     probe,
     purge,
@@ -26,7 +27,7 @@ from airflow_provider_confluence.cli import (
 )
 from airflow_provider_confluence.errors import ConfluenceProviderError
 
-_COMMANDS = (check, sync, search, status, purge, adopt, drain, import_, export, probe, sandbox)
+_COMMANDS = (check, sync, search, status, failures, purge, adopt, drain, import_, export, probe, sandbox)
 _EPILOG = """\
 exit codes:
   0    done

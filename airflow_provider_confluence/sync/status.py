@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any
+from urllib.parse import quote
 
 from airflow_provider_confluence.datasource import Datasource, check_id
-from airflow_provider_confluence.documents import rfc3339
+from airflow_provider_confluence.documents import CONTAINED_TYPES, rfc3339
 from airflow_provider_confluence.errors import ConfigurationError, ConfluenceProviderError, DatasourceError
 from airflow_provider_confluence.sync.journal import Head, Journal, Plan
-from airflow_provider_confluence.sync.manifest import Record, read_generation
+from airflow_provider_confluence.sync.manifest import Record, Standing, read_generation
 from airflow_provider_confluence.sync.storage import Storage
 
 SHOWN_FAILURES = 50
@@ -69,6 +70,69 @@ class DatasourceStatus:
     def to_json(self) -> dict[str, Any]:
         """Return the status as plain JSON."""
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class FailedItem:
+    """An item that could not be brought into the index, and is tried again.
+
+    ``reason`` is a word that can be counted, ``message`` a sentence, ``attempts`` how many runs tried, ``since`` when the first of them
+    began. ``indexed``: an older state of it is in the index. ``url`` leads to it, or to what it is on, by an address that both editions
+    redirect from.
+    """
+
+    datasource_id: str
+    content_id: str
+    type: str
+    title: str
+    reason: str
+    message: str
+    attempts: int
+    since: str
+    indexed: bool
+    url: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the item as plain JSON."""
+        return asdict(self)
+
+
+def read_failures(storage: Storage, datasource_id: str) -> list[FailedItem]:
+    """Return all items of a datasource that fail as of its last commit, what fails longest first. No network.
+
+    :raises ConfigurationError: for an id of which nothing is kept. :raises StorageError: when its state cannot be read.
+    """
+    check_id(datasource_id)
+    journal = Journal(storage, datasource_id)
+    head = journal.read_head()
+    if head is None:
+        if journal.read_claim() is None and not journal.runs():
+            raise ConfigurationError(f"nothing is kept of a datasource {datasource_id} below {storage.where()}")
+        return []
+    if head.generation is None:
+        return []
+    found = [
+        (record.failure.since, _failed_item(datasource_id, head.site, record, record.failure))
+        for record in read_generation(journal.storage, journal.folder, head.generation)
+        if record.failure is not None
+    ]
+    return [item for _, item in sorted(found, key=lambda pair: (pair[0], pair[1].content_id))]
+
+
+def _failed_item(datasource_id: str, site: str, record: Record, failure: Standing) -> FailedItem:
+    page = record.container_id if record.type in CONTAINED_TYPES and record.container_id else record.content_id
+    return FailedItem(
+        datasource_id=datasource_id,
+        content_id=record.content_id,
+        type=record.type,
+        title=record.title,
+        reason=failure.reason,
+        message=failure.message,
+        attempts=failure.attempts,
+        since=rfc3339(datetime.fromtimestamp(failure.since / 1000, timezone.utc)),
+        indexed=record.revision > 0,
+        url=f"{site}/pages/viewpage.action?pageId={quote(page, safe='')}",
+    )
 
 
 def read_status(

@@ -6,13 +6,17 @@ import json
 import pty
 import resource
 import subprocess
+from datetime import datetime
 
 import pytest
 
-from airflow_provider_confluence.sync.status import read_status
+from airflow_provider_confluence.cli import main
+from airflow_provider_confluence.sinks.base import Answer
+from airflow_provider_confluence.sinks.local import LocalSink, index_path
+from airflow_provider_confluence.sync.status import read_failures, read_status
 from airflow_provider_confluence.sync.storage import Storage
 from tests.cli.program import PROGRAM, credentials, run
-from tests.sync.conftest import Wiki
+from tests.sync.conftest import Poison, Wiki
 from tests.sync.conftest import fill as fill_wiki
 from tests.sync.histories import StopAt, Stopped
 
@@ -157,9 +161,6 @@ def test_a_run_that_a_newer_one_overtook_is_dead(cloud, tmp_path):
 
 
 def test_failures_are_counted_and_named(cloud, tmp_path):
-    from airflow_provider_confluence.sinks.base import Answer
-    from airflow_provider_confluence.sinks.local import LocalSink, index_path
-
     class Picky(LocalSink):
         def write(self, items):
             return [Answer(item.id, "rejected", "too blue") for item in items]
@@ -170,6 +171,71 @@ def test_failures_are_counted_and_named(cloud, tmp_path):
     found = status_of(wiki)
     assert (found.failing, found.documents) == (6, {})
     assert {failure["reason"] for failure in found.failures} == {"rejected_by_sink"}
+
+
+# ---------------------------------------------------------------- failures
+def test_failures_lists_what_fails_with_reason_time_and_link(sandbox, tmp_path, capfd, monkeypatch):
+    monkeypatch.setenv("CONFLUENCE_TOKEN", sandbox.token)
+    wiki = fill_wiki(Wiki(sandbox, tmp_path))
+    state = str(tmp_path / "state")
+    wiki.run()
+    assert main(["failures", "--storage", state]) == 0
+    assert capfd.readouterr().out == "0 items fail\n"
+
+    guide, new = wiki.model.find("Guide"), wiki.model.create_page("DOCS", "Never seen", "<p>New</p>")
+    wiki.model.edit(guide, body="<p>Cannot be had</p>")
+    wiki.sandbox.faults.add(Poison(guide), Poison(new))
+    first = wiki.run()
+    wiki.run()
+    assert main(["failures", "docs", "--storage", state, "--json"]) == 0
+    told = {item["content_id"]: item for item in json.loads(capfd.readouterr().out)["failures"]}
+    assert {i: (item["title"], item["attempts"], item["indexed"]) for i, item in told.items()} == {
+        guide: ("Guide", 2, True),
+        new: ("Never seen", 2, False),
+    }
+    for content_id, item in told.items():
+        assert item["url"] == f"{sandbox.endpoint}/pages/viewpage.action?pageId={content_id}"
+        since = datetime.fromisoformat(item["since"].replace("Z", "+00:00")).timestamp() * 1000
+        assert abs(since - first.revision) < 1000
+        assert item["reason"]
+        assert item["message"]
+    assert main(["failures", "--storage", state]) == 0
+    text = capfd.readouterr().out
+    assert f"docs  page {guide}  Guide\n" in text
+    assert "tried 2 times, an older state is in the index\n" in text
+    assert text.endswith("2 items fail\n")
+
+
+def test_a_file_that_fails_is_found_by_the_page_it_is_on(cloud, tmp_path):
+    class Picky(LocalSink):
+        def write(self, items):
+            return [Answer(item.id, "rejected", "too blue") for item in items]
+
+    wiki = fill_wiki(Wiki(cloud, tmp_path))
+    guide = wiki.model.find("Guide")
+    file = wiki.model.attach(guide, "plan.txt", b"Turn left", "text/plain")
+    wiki.definition["enable_attachments"] = True
+    wiki.make_sink = lambda d: Picky(index_path(tmp_path / "index", d.queue_name))
+    wiki.run()
+    found = {item.content_id: item.url for item in read_failures(Storage(wiki.folder / "state"), "docs")}
+    assert found[file].endswith(f"?pageId={guide}")
+
+
+def test_failures_of_a_datasource_that_nobody_knows_are_an_error(tmp_path, capfd):
+    assert main(["failures", "nope", "--storage", str(tmp_path)]) == 2
+    assert "nothing is kept of a datasource nope" in capfd.readouterr().err
+
+
+def test_failures_says_whose_state_cannot_be_read_and_lists_the_others(cloud, tmp_path, capfd):
+    wiki = fill_wiki(Wiki(cloud, tmp_path))
+    wiki.run()
+    broken = tmp_path / "state" / "broken"
+    broken.mkdir()
+    (broken / "head.json").write_text("{")
+    assert main(["failures", "--storage", str(tmp_path / "state")]) == 1
+    told = capfd.readouterr()
+    assert "broken: " in told.err
+    assert told.out == "0 items fail\n"
 
 
 # ---------------------------------------------------------------- purge

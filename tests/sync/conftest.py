@@ -20,6 +20,8 @@ from airflow_provider_confluence.sync.commit import RunResult
 from airflow_provider_confluence.sync.context import RunContext
 from airflow_provider_confluence.sync.run import run_once
 from airflow_provider_confluence.sync.storage import Storage
+from airflow_provider_confluence.testing.sandbox.fault import Fault
+from airflow_provider_confluence.testing.sandbox.web import text_response
 
 
 @dataclass
@@ -193,3 +195,18 @@ def fill(wiki: Wiki) -> Wiki:
     model.create_blogpost("DOCS", "News", "<p>We shipped it</p>")
     model.attach(guide, "plan.txt", b"the plan", "text/plain")
     return wiki
+
+
+class Poison(Fault):
+    """Answers 500 to every request for the body of one item, alone or among others."""
+
+    def __init__(self, content_id: str) -> None:
+        super().__init__(times=None)
+        self.content_id = content_id
+
+    def matches(self, request: Any) -> bool:
+        named = [id_ for name in ("id", "ids") for value in request.many(name) for id_ in value.split(",")]
+        return self.content_id in named and "body" in str(request.query)
+
+    def apply(self, _request: Any, _answer: Any, /) -> Any:
+        return text_response("", 500)

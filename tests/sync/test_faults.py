@@ -6,7 +6,6 @@ import pytest
 
 from airflow_provider_confluence.errors import ConfluenceProviderError, CredentialsError
 from airflow_provider_confluence.sync.commit import verdict
-from airflow_provider_confluence.testing.sandbox.fault import Fault
 from airflow_provider_confluence.testing.sandbox.faults import (
     During,
     EmptyListing,
@@ -16,25 +15,10 @@ from airflow_provider_confluence.testing.sandbox.faults import (
     ShortListing,
     TooManyIds,
 )
-from airflow_provider_confluence.testing.sandbox.web import text_response
+from tests.sync.conftest import Poison
 
 LISTINGS = {"cloud": "*/spaces/*/pages", "datacenter": "*/content/scan"}
 BY_IDS = {"cloud": "*/api/v2/pages", "datacenter": "*/rest/api/content"}
-
-
-class Poison(Fault):
-    """Answers 500 to every request for the body of one item, alone or among others."""
-
-    def __init__(self, content_id):
-        super().__init__(times=None)
-        self.content_id = content_id
-
-    def matches(self, request):
-        named = [id_ for name in ("id", "ids") for value in request.many(name) for id_ in value.split(",")]
-        return self.content_id in named and "body" in str(request.query)
-
-    def apply(self, _request, _answer, /):
-        return text_response("", 500)
 
 
 def many(wiki, count):
