@@ -9,10 +9,10 @@ UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 # Trust what the machine trusts: behind a company's proxy the bundled certificates alone are not enough.
 export UV_SYSTEM_CERTS ?= true
 PYTEST_ARGS ?=
-SOURCES := airflow_provider_confluence tests dags benchmarks
+SOURCES := airflow_provider_confluence tests dags benchmarks docs/conf.py docs/pictures
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-install soak conformance bench-content bench-quiet bench-sinks reference check format lint types lock clean
+.PHONY: help install demo test test-install soak conformance bench-content bench-quiet bench-sinks reference docs check format lint types lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,13 @@ bench-sinks: install ## how fast the index step fills each sink, beside its clie
 reference: install ## write the settings' JSON Schema and the configuration page from the code
 	@$(BIN)/python -m airflow_provider_confluence.configuration
 
+docs: $(VENV)/.docs ## make the site in build/docs, warnings are errors (Python 3.11 or newer)
+	$(BIN)/sphinx-build -W --keep-going -n -q -c docs . build/docs
+
+$(VENV)/.docs: $(VENV)/.installed requirements/docs.txt
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/docs.txt
+	@touch $@
+
 check: format lint types test ## format, lint, types, tests: the one command before a commit
 
 format: install ## format the code
@@ -77,6 +84,8 @@ types: install ## check the types
 lock: .uv/bin/uv ## compile requirements/ anew
 	.uv/bin/uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.10 --generate-hashes \
 	  --no-emit-index-url --no-annotate --quiet --upgrade --custom-compile-command "make lock" -o requirements/dev.txt
+	.uv/bin/uv pip compile --group docs -c requirements/dev.txt --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --quiet --upgrade --custom-compile-command "make lock" -o requirements/docs.txt
 
 clean: ## remove what make made
 	rm -rf .venv .uv .demo build dist test-output .pytest_cache .mypy_cache .ruff_cache

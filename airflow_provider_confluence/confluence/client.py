@@ -1,7 +1,7 @@
 """What the rest of the package asks of Confluence, the same for both editions.
 
 :func:`connect` finds the edition and returns the client for it. A client is safe to use from many threads; all of them share one gate
-(:mod:`airflow_provider_confluence.confluence.gate`), which paces, pauses and retries for the whole process.
+(``confluence.gate``), which paces, pauses and retries for the whole process.
 """
 
 from __future__ import annotations
@@ -215,12 +215,11 @@ class ConfluenceClient(Protocol):
     ) -> int:
         """Write the bytes of an attachment, of the version that the entry names, to a file; return their number.
 
-        1 request on Data Center, 2 on Cloud; the credential never leaves this Confluence's own host
-        (:mod:`~airflow_provider_confluence.confluence.downloads`).
+        1 request on Data Center, 2 on Cloud; the credential never leaves this Confluence's own host.
 
         :param tries: how often to try, at most.
-        :raises FileTooLargeError: for more than ``max_bytes``, of which no more is read.
-        :raises AbsentError: when there is no such file, or this account may not see it.
+        :raises ~airflow_provider_confluence.confluence.downloads.FileTooLargeError: for more than ``max_bytes``, of which no more is read.
+        :raises ~airflow_provider_confluence.confluence.refusals.AbsentError: when there is no such file, or this account may not see it.
         """
 
     def server_text(self, attachment: Entry, *, cancelled: threading.Event | None = None) -> str | None:

@@ -1,7 +1,7 @@
 """A document's Markdown cut into chunks for retrieval: along headings, within a budget of tokens, each with a breadcrumb in front.
 
 ``chunks()`` is pure, reads nothing but its arguments, never raises, and takes time linear in the text. Costs are those of
-:mod:`.tokens`, an estimate.
+``content.tokens``, an estimate.
 """
 
 from __future__ import annotations

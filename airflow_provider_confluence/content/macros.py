@@ -64,11 +64,11 @@ class Walker(Protocol):
 
 
 class Macro(Protocol):
-    """One macro, in whichever format it is written down: in storage format a :class:`~.storage_macro.StorageMacro`."""
+    """One macro, in whichever format it is written down: in storage format or in ADF."""
 
     @property
     def name(self) -> str:
-        """Return the name that :data:`POLICY` knows it by."""
+        """Return the name that the policy knows it by."""
 
     def parameter(self, *names: str) -> str:
         """Return the text of the first of these parameters that has any, in one line; the unnamed one is ``""``."""

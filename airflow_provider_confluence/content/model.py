@@ -1,6 +1,6 @@
 """What a body says, free of how Confluence wrote it down: a small tree of blocks and inlines, and what it refers to.
 
-Both readers (storage format, ADF) give the same :class:`Content`; :mod:`.markdown` writes it. Nothing here knows a title,
+Both readers (storage format, ADF) give the same :class:`Content`; :func:`.markdown.write` writes it. Nothing here knows a title,
 URL or name that the body does not hold: those are looked up in bulk and handed to the writer as a ``resolve`` function.
 Nobody changes a node: type checkers see that to it.
 Text is a plain ``str``, with white space collapsed as a browser would; only :class:`CodeBlock` keeps its text to the character.
@@ -241,7 +241,7 @@ PANEL_KINDS = ("info", "note", "tip", "warning", "error", "success")
 
 @_node(frozen=True, slots=True)
 class Panel:
-    """A box set apart: one of :data:`PANEL_KINDS`, or ``panel`` for one without a meaning."""
+    """A box set apart: one of ``PANEL_KINDS``, or ``panel`` for one without a meaning."""
 
     kind: str
     title: str

@@ -32,8 +32,7 @@ class ConfluenceHook(BaseHook):
 
     The connection's host is the base URL, its login the account's e-mail address (Cloud) or user name (Data Center), its password the API
     token or password; without a login the password is a personal access token, with the extra ``oauth_client_id`` the client's secret.
-    The extras are read by name (:data:`~airflow_provider_confluence.confluence.extras.CONNECTION_EXTRAS`, ``allowed_datasources``,
-    ``allowed_spaces``); any other is reported and never passed on.
+    The extras are read by name (the fields of the connection form); any other is reported and never passed on.
 
     :param confluence_conn_id: the connection.
     """

@@ -1,4 +1,4 @@
-"""The four steps of a run and its verdict, each as an operator. The work is done by :mod:`airflow_provider_confluence.sync`.
+"""The four steps of a run and its verdict, each as an operator. The work is done by ``airflow_provider_confluence.sync``.
 
 Wired as the DAG factory does it: ``list_changes >> [extract >> index] × shards >> commit >> verdict``, where the middle is a task group
 mapped over the output of ``list_changes`` and ``commit`` runs whatever became of it. ``dags/example_confluence_own_dag.py`` shows it.

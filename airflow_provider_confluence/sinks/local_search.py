@@ -137,7 +137,7 @@ class LocalIndex:
         :param since: updated at this instant or later. :param until: updated before this instant. Both must be aware; what has no such
             instant passes neither.
         :param prefix: the last word may be the beginning of one.
-        :param facets: what to count among all hits, whatever ``limit``: names of :data:`FACETS`. Values come with the highest count first,
+        :param facets: what to count among all hits, whatever ``limit``: names of ``FACETS``. Values come with the highest count first,
             years (``2026``) and months (``2026-03``, in UTC) with the newest first; at most 100 of each. It costs one look at each hit.
         :param marks: set around the words found in a snippet. A snippet is text of the page: escape it before it becomes HTML (choose
             marks that escaping leaves alone, and replace them afterwards).

@@ -1,9 +1,9 @@
-"""What can go wrong with a Confluence, to be switched on for a while.
+"""What can go wrong with a Confluence, to be switched on for a while::
 
     sandbox.faults.add(Respond(429, retry_after=2, route="*/pages", times=3))
 
 A fault stands between the request and the handler: it sees the request, may ask the handler, and returns the answer. To add one, write a
-class with :meth:`Fault.apply`, and :meth:`Fault.drawn` for its arguments, and put it into :data:`FAULTS`, which is what the admin route
+class with :meth:`Fault.apply`, and :meth:`Fault.drawn` for its arguments, and put it into ``FAULTS``, which is what the admin route
 and :func:`draw` know.
 """
 
@@ -128,7 +128,7 @@ ROUTES = (
 
 @dataclass(frozen=True)
 class DrawnFault:
-    """A fault that was drawn: its name in :data:`FAULTS` and its arguments, as plain data that can be printed and kept."""
+    """A fault that was drawn: its name in ``FAULTS`` and its arguments, as plain data that can be printed and kept."""
 
     name: str
     arguments: dict[str, Any]

@@ -53,7 +53,7 @@ class Sandbox:
     :param port: 0 takes a free one.
     :param token: the API token or personal access token; a random one where none is given.
     :param username: Cloud: the e-mail address. Data Center: a login name, for basic authentication with the token as its password;
-        without it the token is a personal access token, and :attr:`username` is ``None``.
+        without it the token is a personal access token, and ``username`` is ``None``.
     :param context: the context path of Data Center, ``""`` for none.
     :param latency_seconds: how long every answer takes at least.
     :param observer: sees every request and answer; the contract checker is one.
@@ -131,7 +131,7 @@ class Sandbox:
         self.stop()
 
     def revoke_token(self) -> None:
-        """Make :attr:`token` worthless from now on, as when it expires in the middle of a run."""
+        """Make ``token`` worthless from now on, as when it expires in the middle of a run."""
         self._account.token = secrets.token_urlsafe(24)
 
     # ------------------------------------------------------------------------------------ where it is
