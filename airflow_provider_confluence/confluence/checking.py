@@ -16,6 +16,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
+from airflow_provider_confluence.answers import read_json
 from airflow_provider_confluence.confluence.auth import origin_of
 from airflow_provider_confluence.confluence.client import ConfluenceClient, ConnectionSettings, Identity, connect
 from airflow_provider_confluence.confluence.endpoint import read_endpoint
@@ -242,7 +243,7 @@ class _Diagnosis:
     def _unavailable(self, status: int) -> Finding:
         reply = None if self._is_cloud() else self._aside(f"{self._site()}/status")
         with suppress(ValueError, AttributeError, TypeError):
-            state = json.loads(reply[2]).get("state") if reply is not None else None
+            state = read_json(reply[2]).get("state") if reply is not None else None
             if state in ("MAINTENANCE", "STARTING", "STOPPING", "FIRST_RUN", "ERROR"):
                 return _problem(
                     "maintenance",
@@ -376,7 +377,7 @@ class _Diagnosis:
         if named & {"x-ausername", "x-seraph-loginreason"}:
             return True
         try:
-            document = json.loads(body)
+            document = read_json(body)
         except ValueError:
             return False
         return isinstance(document, dict) and ({"displayName", "type"} <= set(document) or "statusCode" in document)

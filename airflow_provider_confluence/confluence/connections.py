@@ -7,6 +7,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_confluence import answers
 from airflow_provider_confluence.errors import ContractError
 
 if TYPE_CHECKING:
@@ -63,8 +64,6 @@ def adapter(in_use: InUse, *, admits: Callable[[str], bool] | None = None, **opt
     :param admits: judges the address of the other side once a connection to it is there, before anything is sent: by then no other
         answer of a name server can change it.
     """
-    from requests.adapters import HTTPAdapter
-    from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
     def reporting(kind: Any) -> Any:
         class Reporting(kind):  # type: ignore[misc]
@@ -83,22 +82,7 @@ def adapter(in_use: InUse, *, admits: Callable[[str], bool] | None = None, **opt
 
         return Reporting
 
-    def pool_of(kind: Any) -> Any:
-        return type(f"Reporting{kind.__name__}", (kind,), {"ConnectionCls": reporting(kind.ConnectionCls)})
-
-    pools: dict[str, Callable[..., Any]] = {"http": pool_of(HTTPConnectionPool), "https": pool_of(HTTPSConnectionPool)}
-
-    class Adapter(HTTPAdapter):
-        def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-            super().init_poolmanager(*args, **kwargs)
-            self.poolmanager.pool_classes_by_scheme = pools
-
-        def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
-            manager = super().proxy_manager_for(*args, **kwargs)
-            manager.pool_classes_by_scheme = pools
-            return manager
-
-    return Adapter(**options)
+    return answers.adapter(reporting, **options)
 
 
 def open_session(
@@ -113,22 +97,6 @@ def open_session(
 
     :param admits: as for :func:`adapter`; behind a proxy it is not asked.
     """
-    from http.cookiejar import DefaultCookiePolicy
-
-    import requests
-    from requests.cookies import RequestsCookieJar
-
-    session = requests.Session()
-    session.trust_env = False  # neither .netrc nor HTTP(S)_PROXY: what is used is what the connection says
-    session.auth = auth
-    if settings.proxy:
-        session.proxies = {"http": settings.proxy, "https": settings.proxy}
-    session.verify = (settings.ca_bundle or True) if settings.verify_ssl else False
-    if settings.client_cert and auth.is_for_somebody:
-        # Like the token, the certificate is for the host that it was made for, not for those that files are kept at.
-        session.cert = (settings.client_cert, settings.client_key) if settings.client_key else settings.client_cert
-    # Each request proves itself by the credential alone: a cookie could keep a withdrawn one alive.
-    session.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
     mounted = adapter(
         in_use,
         admits=None if settings.proxy else admits,
@@ -136,6 +104,12 @@ def open_session(
         pool_maxsize=most_connections,
         max_retries=0,
     )
-    session.mount("https://", mounted)
-    session.mount("http://", mounted)
+    session = answers.open_session(mounted)
+    session.auth = auth
+    if settings.proxy:
+        session.proxies = {"http": settings.proxy, "https": settings.proxy}
+    session.verify = (settings.ca_bundle or True) if settings.verify_ssl else False
+    if settings.client_cert and auth.is_for_somebody:
+        # Like the token, the certificate is for the host that it was made for, not for those that files are kept at.
+        session.cert = (settings.client_cert, settings.client_key) if settings.client_key else settings.client_cert
     return session

@@ -9,17 +9,16 @@ address and port, since whoever made the connection named it.
 from __future__ import annotations
 
 import threading
-import zlib
-from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
+from airflow_provider_confluence.answers import beginning, pieces
 from airflow_provider_confluence.confluence.auth import OriginAuth, origin_of
 from airflow_provider_confluence.confluence.gate import MAX_TRIES, Patience
 from airflow_provider_confluence.confluence.refusals import error_for_status, leads_to_login, redirected
-from airflow_provider_confluence.confluence.transport import READ_BYTES, Setback, Transport
+from airflow_provider_confluence.confluence.transport import Setback, Transport
 from airflow_provider_confluence.errors import ContractError
 
 if TYPE_CHECKING:
@@ -93,7 +92,7 @@ class Downloads:
         url = site + path
         for _ in range(MOST_REDIRECTS + 1):
             is_home = origin_of(url) == origin_of(site)
-            sink = _Sink(target, max_bytes, patience, seconds_at_least=self._transport.slowest_answer_seconds)
+            sink = _Sink(target, max_bytes, patience)
             got = self._transport.exchange(
                 "GET",
                 url,
@@ -103,6 +102,7 @@ class Downloads:
                 sink.receive,
                 headers=_AS_IT_IS,
                 session=self._session(url),
+                most_seconds=self._transport.slowest_answer_seconds + max_bytes / SLOWEST_BYTES_PER_SECOND,
             )
             if isinstance(got, Setback):
                 return got
@@ -186,53 +186,27 @@ class Downloads:
 class _Sink:
     """Takes one response: its body into the file where it is one, a little of it otherwise."""
 
-    def __init__(self, target: Path, max_bytes: int, patience: Patience, *, seconds_at_least: float) -> None:
+    def __init__(self, target: Path, max_bytes: int, patience: Patience) -> None:
         self.size = 0
         self.is_too_large = False
         self._target = target
         self._max_bytes = max_bytes
         self._patience = patience
-        self._seconds = seconds_at_least
 
     def receive(self, response: requests.Response) -> bytes:
         """Return the beginning of a body that is no file, for what a refusal says; of a file nothing."""
-        import time
-
-        import requests
-        from urllib3.exceptions import HTTPError, ReadTimeoutError
-
-        try:
-            if response.status_code != 200:
-                return bytes(response.raw.read(READ_BYTES, decode_content=True))[:65536]
-            promised = response.headers.get("Content-Length", "")
-            if promised.isdigit() and int(promised) > self._max_bytes:
-                self.is_too_large = True
-                return b""
-            unpack = _unpacker(response.headers)
-            deadline = time.monotonic() + self._seconds + self._max_bytes / SLOWEST_BYTES_PER_SECOND
-            with self._target.open("wb") as file:
-                for piece in response.raw.stream(READ_BYTES, decode_content=False):
-                    self._patience.check()
-                    data = piece if unpack is None else unpack.decompress(piece, self._max_bytes + 1 - self.size)
-                    self.size += len(data)
-                    if self.size > self._max_bytes:
-                        self.is_too_large = True
-                        return b""
-                    file.write(data)
-                    if time.monotonic() > deadline:
-                        raise requests.exceptions.ReadTimeout("the file came too slowly")
-        except ReadTimeoutError as error:
-            raise requests.exceptions.ReadTimeout("nothing came") from error
-        except (HTTPError, zlib.error) as error:
-            raise requests.exceptions.ConnectionError("the file broke off") from error
+        if response.status_code != 200:
+            return beginning(response, 64 * 1024)
+        promised = response.headers.get("Content-Length", "")
+        if promised.isdigit() and int(promised) > self._max_bytes:
+            self.is_too_large = True
+            return b""
+        with self._target.open("wb") as file:
+            for piece in pieces(response):
+                self._patience.check()
+                self.size += len(piece)
+                if self.size > self._max_bytes:
+                    self.is_too_large = True
+                    break
+                file.write(piece)
         return b""
-
-
-def _unpacker(headers: Mapping[str, str]) -> zlib._Decompress | None:
-    """Return what unpacks a body that was packed for the way although we asked for none, with a bound; urllib3's own has none."""
-    packed = headers.get("Content-Encoding", "identity").strip().lower()
-    if packed in ("identity", ""):
-        return None
-    if packed in ("gzip", "x-gzip"):
-        return zlib.decompressobj(31)
-    raise ContractError(f"the file came packed as {packed[:20]}, which was not asked for", status=200)

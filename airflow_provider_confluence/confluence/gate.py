@@ -25,6 +25,9 @@ MAX_TRIES = 8
 CLEAN_ANSWERS_PER_STEP = 50
 BACK_OFF_SECONDS = (1.0, 60.0)
 SLOW_FACTOR, SLOW_SECONDS, SLOW_IN_A_ROW = 3.0, 1.0, 3
+SLOWEST_PACE = (
+    1 / 60
+)  # per second: who wants a longer pause than a minute says so with a Retry-After, which counts as waiting
 QUIET_SECONDS = 5.0  # one complaint is heard by many threads at once; it counts once
 
 DEFAULT_IN_FLIGHT = {"cloud": 8, "datacenter": 4}
@@ -254,7 +257,7 @@ class Gate:
         fill, interval = _number(headers, "X-RateLimit-FillRate"), _number(headers, "X-RateLimit-Interval-Seconds")
         if not fill or not interval:
             return
-        pace = fill / interval
+        pace = max(fill / interval, SLOWEST_PACE)
         if pace != self._server_pace:
             self._server_pace = pace
             if self._pace is None:
@@ -311,7 +314,7 @@ def _number(headers: Mapping[str, str], name: str) -> float | None:
 def _date(value: str) -> datetime | None:
     try:
         when = parsedate_to_datetime(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return when if when.tzinfo is not None else when.replace(tzinfo=timezone.utc)
 

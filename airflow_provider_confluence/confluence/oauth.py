@@ -8,12 +8,14 @@ grants name; what was not tried is whether the service needs the audience.
 from __future__ import annotations
 
 import json
+import math
 import os
 import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from airflow_provider_confluence.answers import beginning, read_json, within
 from airflow_provider_confluence.confluence.auth import fingerprint
 from airflow_provider_confluence.errors import ContractError, CredentialsError
 
@@ -26,6 +28,7 @@ RENEWED_BEFORE_SECONDS = 300.0
 TOKEN_URL = "https://auth.atlassian.com/oauth/token"  # noqa: S105 - an address
 AUDIENCE = "api.atlassian.com"
 MAX_ANSWER_BYTES = 256 * 1024
+_SLOWEST_ANSWER = 5  # times the read time-out
 
 
 _kept: dict[tuple[int, str, str], tuple[str, float]] = {}
@@ -90,6 +93,7 @@ class ClientCredentials:
         }
         try:
             with (
+                within(_SLOWEST_ANSWER * settings.timeout_seconds),
                 self._open_session() as session,
                 session.post(
                     self._url,
@@ -101,7 +105,7 @@ class ClientCredentials:
                 ) as response,
             ):
                 status = response.status_code
-                payload = next(response.iter_content(MAX_ANSWER_BYTES), b"")
+                payload = beginning(response, MAX_ANSWER_BYTES)
         except requests.exceptions.RequestException as error:
             raise NoTokenError(f"{where} was not answered") from error
         if status in (400, 401, 403):
@@ -113,9 +117,9 @@ class ClientCredentials:
         if status == 429 or status >= 500:
             raise NoTokenError(f"{where} answered {status}")
         try:
-            answer = json.loads(payload)
+            answer = read_json(payload)
             token, seconds = answer["access_token"], float(answer.get("expires_in", 3600))
-        except (ValueError, TypeError, KeyError, AttributeError):
+        except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
             token, seconds = None, 0.0
         if status != 200 or not isinstance(token, str) or not token.isascii() or not token.isprintable():
             raise ContractError(
@@ -124,4 +128,4 @@ class ClientCredentials:
             )
         if self._on_secret is not None:
             self._on_secret(token)
-        return token, max(seconds, 1.0)
+        return token, max(seconds, 1.0) if math.isfinite(seconds) else 1.0

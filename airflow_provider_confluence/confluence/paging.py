@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from airflow_provider_confluence.confluence.reading import whole_number
 from airflow_provider_confluence.confluence.transport import AbsentError, Answer, Params
@@ -17,6 +17,9 @@ from airflow_provider_confluence.errors import ContractError
 
 MAX_EMPTY_PAGES = 5
 """So many empty pages in a row are followed while each names a next one; filtered rows can leave a page empty, no end is an error."""
+
+_MOST_FIELDS = 100
+_LONGEST_CURSOR = 16 * 1024
 
 Row = Mapping[str, Any]
 
@@ -161,6 +164,9 @@ def by_cursor(
         if not cursor:
             progress.distrust(f"{path} named a next page without a cursor")
             return
+        if len(cursor) > _LONGEST_CURSOR:
+            progress.distrust(f"{path} named a next page by more than {_LONGEST_CURSOR} characters")
+            return
         if cursor in cursors:
             progress.distrust(f"{path} named the same next page twice")
             return
@@ -252,5 +258,10 @@ def _next_query(answer: Answer) -> dict[str, str] | None:
         return {"cursor": str(answer.data["nextCursor"])}
     if not link:
         return None
-    query = parse_qs(urlsplit(str(link)).query, keep_blank_values=True)
+    # The query is all that is taken: wherever the link leads, what is asked is our own address.
+    _, _, text = str(link).partition("#")[0].partition("?")
+    try:
+        query = parse_qs(text, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        return {}
     return {name: values[0] for name, values in query.items()}

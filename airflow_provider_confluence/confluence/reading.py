@@ -89,14 +89,12 @@ def part(row: Mapping[str, Any], *names: str) -> Any:
 
 
 def whole_number(value: Any) -> int | None:
-    """Return an integer, also where it was written as text; ``None`` where there is none."""
-    if isinstance(value, bool):
+    """Return an integer of 64 bits, also where it was written as text; ``None`` where there is none."""
+    if isinstance(value, str) and re.fullmatch(r"-?\d{1,19}", value, re.ASCII):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 2**63:
         return None
-    if isinstance(value, (int, float)):
-        return int(value)
-    if isinstance(value, str) and re.fullmatch(r"-?\d+", value, re.ASCII):
-        return int(value)
-    return None
+    return int(value)
 
 
 def label_names(rows: Iterable[Any]) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from airflow_provider_confluence.confluence.scopes import need_of
 from airflow_provider_confluence.errors import (
@@ -144,13 +144,23 @@ def lacks_scope(status: int, headers: Mapping[str, str]) -> bool:
 
 def leads_to_login(location: str) -> bool:
     """Whether an address looks like that of a log-in page."""
-    target = urlsplit(location)
+    target = _split(location)
     return bool(_LOGIN.search(target.path) or _LOGIN.search(target.hostname or ""))
+
+
+def _split(location: str) -> SplitResult:
+    """Return the parts of an address, none of which is there where it is no address."""
+    try:
+        found = urlsplit(location)
+        _ = found.port
+    except ValueError:
+        return urlsplit("")
+    return found
 
 
 def redirected(where: str, site: str, status: int, location: str) -> ConfluenceProviderError:
     """Return the error for a redirect: an API does not redirect, so it is a log-in page or another address."""
-    target = urlsplit(location)
+    target = _split(location)
     if leads_to_login(location):
         return CredentialsError(
             f"{where} was sent on to a log-in page ({status}): the credential was not taken; "

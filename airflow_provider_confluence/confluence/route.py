@@ -6,13 +6,13 @@ Scoped API tokens, those of service accounts and OAuth are taken at the gateway 
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
+from airflow_provider_confluence.answers import read_json
 from airflow_provider_confluence.confluence.auth import fingerprint
 from airflow_provider_confluence.confluence.endpoint import GATEWAY
 from airflow_provider_confluence.confluence.refusals import lacks_scope
@@ -113,7 +113,7 @@ class Route:
         if reply is None or reply[0] != 200:
             return None
         try:
-            value: Any = json.loads(reply[2])["cloudId"]
+            value: Any = read_json(reply[2])["cloudId"]
         except (ValueError, TypeError, KeyError):
             return None
         return value if isinstance(value, str) and value else None

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
+from airflow_provider_confluence.answers import beginning, read_json, whole, within
 from airflow_provider_confluence.confluence.auth import OriginAuth, authorization, origin_of
 from airflow_provider_confluence.confluence.connections import InUse, open_session
 from airflow_provider_confluence.confluence.events import Observer, RequestDone, Throttled
@@ -56,7 +57,6 @@ T = TypeVar("T")
 Params = Mapping[str, str | int | Sequence[str]]
 CONNECT_SECONDS = 10.0
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
-READ_BYTES = 256 * 1024
 SLOWEST_ANSWER = 5  # times the read time-out for a whole answer: a server that trickles is as good as silent
 TRIES_AFTER_500 = 3
 TRIES_BEFORE_FIRST_ANSWER = 3
@@ -186,7 +186,6 @@ class Transport:
         patience = patience or Patience(self.gate.patience_seconds, where)
         session = self.new_session(OriginAuth(origin_of(url), self._authorization if proven else None))
         with session:
-            session.headers["Accept"] = "application/json"
             got = self.exchange(
                 "GET",
                 url,
@@ -305,7 +304,7 @@ class Transport:
         if not (media_type == "application/json" or media_type.endswith("+json")):
             raise not_json(where, media_type, payload)
         try:
-            data = json.loads(payload)
+            data = read_json(payload)
         except ValueError as error:
             raise ContractError(f"{where} answered with JSON that cannot be read", status=status) from error
         if isinstance(data, list) and where.endswith(ARRAYS):
@@ -326,11 +325,13 @@ class Transport:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         session: requests.Session | None = None,
+        most_seconds: float | None = None,
     ) -> tuple[int, Mapping[str, str], T] | Setback:
         """Send once, through the gate. Return status, headers and what ``receive`` made of the response, or what may be retried.
 
         :param where: what the request is called in messages; its part after the method is what observers are shown.
         :param session: another one than that of the site.
+        :param most_seconds: how long the whole answer may take, where that is not :attr:`slowest_answer_seconds`.
         """
         import requests
 
@@ -342,15 +343,18 @@ class Transport:
             status: int | None = None
             self._in_use.begin(patience.cancelled)
             try:
-                with session.request(
-                    method,
-                    url,
-                    data=body,
-                    headers=headers if body is None else {"Content-Type": "application/json"},
-                    timeout=(CONNECT_SECONDS, self._settings.timeout_seconds),
-                    allow_redirects=False,
-                    stream=True,
-                ) as response:
+                with (
+                    within(most_seconds or self.slowest_answer_seconds),
+                    session.request(
+                        method,
+                        url,
+                        data=body,
+                        headers=headers if body is None else {"Content-Type": "application/json"},
+                        timeout=(CONNECT_SECONDS, self._settings.timeout_seconds),
+                        allow_redirects=False,
+                        stream=True,
+                    ) as response,
+                ):
                     status = response.status_code
                     received = receive(response)
             except NoTokenError as error:
@@ -377,21 +381,9 @@ class Transport:
 
     def _read(self, response: requests.Response, patience: Patience, max_bytes: int) -> bytes | None:
         """Return the body; ``None`` when it is larger than allowed. A body of no use is not read to its end."""
-        import requests
-
         if response.status_code != 200:
-            max_bytes = 64 * 1024
-        deadline = self._clock() + self.slowest_answer_seconds
-        chunks, size = [], 0
-        for chunk in response.iter_content(READ_BYTES):
-            chunks.append(chunk)
-            size += len(chunk)
-            patience.check()
-            if size > max_bytes:
-                return b"".join(chunks)[:max_bytes] if response.status_code != 200 else None
-            if self._clock() > deadline:
-                raise requests.exceptions.ReadTimeout("the answer came too slowly")
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            return beginning(response, 64 * 1024, tick=patience.check)
+        return whole(response, max_bytes, tick=patience.check)
 
     def _wait_before_retry(
         self, setback: Setback, tries: int, limits: tuple[int, int], where: str, patience: Patience
@@ -449,7 +441,6 @@ class Transport:
         if not settings.verify_ssl:
             _log.warning("TLS verification is off for %s: anybody on the way can read the credential", self.site)
         session = self.new_session(OriginAuth(origin_of(self.route.base), self._authorization))
-        session.headers["Accept"] = "application/json"
         session.headers["X-Atlassian-Token"] = "no-check"
         rest_api = AtlassianRestAPI(
             self.route.base,

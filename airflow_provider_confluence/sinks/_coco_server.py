@@ -7,7 +7,6 @@ texts are those of coco-server v0.9 to v0.11 and of the Elasticsearch kin behind
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import time
@@ -17,6 +16,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlencode, urlsplit
 
+from airflow_provider_confluence.answers import adapter, open_session, read_json, whole, within
 from airflow_provider_confluence.errors import (
     ConfigurationError,
     SinkAccessError,
@@ -158,18 +158,22 @@ class CocoServer:
     ) -> tuple[Reply | None, SinkUnavailableError]:
         import requests
 
-        deadline = time.monotonic() + _SLOWEST_ANSWER * self._timeout_seconds
         try:
-            with self._session.request(
-                method,
-                url,
-                data=body,
-                headers={"Content-Type": "application/json"} if body is not None else None,
-                timeout=(CONNECT_SECONDS, self._timeout_seconds),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                payload = _read(response, deadline, where)
+            with (
+                within(_SLOWEST_ANSWER * self._timeout_seconds),
+                self._session.request(
+                    method,
+                    url,
+                    data=body,
+                    headers={"Content-Type": "application/json"} if body is not None else None,
+                    timeout=(CONNECT_SECONDS, self._timeout_seconds),
+                    allow_redirects=False,
+                    stream=True,
+                ) as response,
+            ):
+                payload = whole(response, MAX_ANSWER_BYTES)
+                if payload is None:
+                    raise ConfigurationError(f"{where}: the answer is larger than {MAX_ANSWER_BYTES} bytes")
         except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
             raise ConfigurationError(f"{where}: this is not an address that can be asked") from error
         except requests.exceptions.SSLError as error:
@@ -238,26 +242,15 @@ class CocoServer:
         )
 
     def _open(self) -> requests.Session:
-        from http.cookiejar import DefaultCookiePolicy
-
-        import requests
-        from requests.adapters import HTTPAdapter
-        from requests.cookies import RequestsCookieJar
-
         if self._verify is False:
             _log.warning("TLS verification is off for %s: anybody on the way can read the token", self.url)
         if self.url.startswith("http://") and not _is_this_machine(urlsplit(self.url).hostname or ""):
             _log.warning("there is no TLS to %s: anybody on the way can read the token", self.url)
-        session = requests.Session()
-        session.trust_env = False  # neither .netrc nor HTTP(S)_PROXY: what is used is what the connection says
-        session.headers.update({"X-API-TOKEN": self._token, "Accept": "application/json"})
+        session = open_session(adapter(pool_connections=2, pool_maxsize=self._parallel, max_retries=0))
+        session.headers["X-API-TOKEN"] = self._token
         session.verify = self._verify
-        session.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=[]))
         if self._proxy:
             session.proxies = {"http": self._proxy, "https": self._proxy}
-        adapter = HTTPAdapter(pool_connections=2, pool_maxsize=self._parallel, max_retries=0)
-        session.mount("https://", adapter)
-        session.mount("http://", adapter)
         return session
 
 
@@ -359,22 +352,9 @@ class _Extras:
         return ConfigurationError(f"connection {self._conn_id}: extra {name} must be {expected}")
 
 
-def _read(response: requests.Response, deadline: float, where: str) -> bytes:
-    import requests
-
-    payload = b""
-    for chunk in response.iter_content(256 * 1024):
-        payload += chunk
-        if len(payload) > MAX_ANSWER_BYTES:
-            raise ConfigurationError(f"{where}: the answer is larger than {MAX_ANSWER_BYTES} bytes")
-        if time.monotonic() > deadline:
-            raise requests.exceptions.ReadTimeout("the answer came too slowly")
-    return payload
-
-
 def _object(payload: bytes) -> dict[str, Any] | None:
     try:
-        data = json.loads(payload)
+        data = read_json(payload)
     except ValueError:
         return None
     return data if isinstance(data, dict) else None

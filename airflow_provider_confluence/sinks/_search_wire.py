@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
+from airflow_provider_confluence.answers import read_json
 from airflow_provider_confluence.errors import (
     ConfigurationError,
     SinkAccessError,
@@ -167,7 +168,7 @@ def _seconds(value: object) -> float | None:
 
 def _parsed(text: bytes | str) -> Any:
     try:
-        return json.loads(text)
+        return read_json(text)
     except ValueError:
         return None
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
+from airflow_provider_confluence.answers import read_json, whole, within
 from airflow_provider_confluence.confluence.gate import Patience
 from airflow_provider_confluence.confluence.probe.report import Asked, Assumption, Finding, Value
-from airflow_provider_confluence.confluence.transport import READ_BYTES, Transport, quoted_part
+from airflow_provider_confluence.confluence.transport import Transport, quoted_part
 
 if TYPE_CHECKING:
     from requests import PreparedRequest
@@ -146,9 +146,12 @@ class Asker:
             self._left -= 1
             self.made += 1
             try:
-                with session.get(
-                    url, timeout=_TIMEOUT_SECONDS, allow_redirects=False, stream=True, auth=auth
-                ) as response:
+                with (
+                    within(self._transport.slowest_answer_seconds),
+                    session.get(
+                        url, timeout=_TIMEOUT_SECONDS, allow_redirects=False, stream=True, auth=auth
+                    ) as response,
+                ):
                     data = _document(response) if read else {}
                     reply = Reply(response.status_code, data, response.headers)
             except requests.exceptions.RequestException:
@@ -194,14 +197,8 @@ def _authorized(header: str | None) -> Callable[[PreparedRequest], PreparedReque
 def _document(response: Any) -> Mapping[str, Any]:
     if "json" not in response.headers.get("Content-Type", ""):
         return {}
-    chunks, size = [], 0
-    for chunk in response.iter_content(READ_BYTES):
-        chunks.append(chunk)
-        size += len(chunk)
-        if size > _MAX_BYTES:
-            return {}
     try:
-        value = json.loads(b"".join(chunks))
+        value = read_json(whole(response, _MAX_BYTES) or b"")
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from airflow_provider_confluence.answers import read_json
 from airflow_provider_confluence.confluence.probe import search
 from airflow_provider_confluence.confluence.probe.asking import Asker, Hidden, numeric_id
 from airflow_provider_confluence.confluence.probe.report import CLOUD, Finding, Value
@@ -109,7 +109,7 @@ def _cursor(asker: Asker) -> Seen:
         return "the list has no second page"
     text = parse_qs(urlsplit(str(link)).query).get("cursor", [""])[0]
     try:
-        held = json.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+        held = read_json(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except ValueError:
         return "the cursor cannot be read"
     keys = set(held) if isinstance(held, dict) else set()
