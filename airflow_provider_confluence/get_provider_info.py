@@ -62,6 +62,15 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": _coco_fields(),
             },
         ],
+        "asset-uris": [
+            {
+                "schemes": ["confluence"],
+                "handler": "airflow_provider_confluence.assets.sanitize_uri",
+                "factory": "airflow_provider_confluence.assets.create_asset",
+                "to_openlineage_converter": "airflow_provider_confluence.assets.convert_asset_to_openlineage",
+            }
+        ],
+        "cli": ["airflow_provider_confluence.cli.airflow_group.get_commands"],
         "config": {
             "confluence": {
                 "description": "Where the provider keeps its state, and how it reads pictures.",

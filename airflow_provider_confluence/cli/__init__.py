@@ -27,7 +27,7 @@ from airflow_provider_confluence.cli import (
 )
 from airflow_provider_confluence.errors import ConfluenceProviderError
 
-_COMMANDS = (check, sync, search, status, failures, purge, adopt, drain, import_, export, probe, sandbox)
+COMMANDS = (check, sync, search, status, failures, purge, adopt, drain, import_, export, probe, sandbox)
 _EPILOG = """\
 exit codes:
   0    done
@@ -40,7 +40,11 @@ airflow-confluence COMMAND --help shows the options of a command, with examples.
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code: 0 done, 1 something was missed, 2 an error that the message explains, 130 stopped."""
-    options = _parser().parse_args(arguments)
+    return carry_out(_parser().parse_args(arguments))
+
+
+def carry_out(options: argparse.Namespace) -> int:
+    """Carry out what was parsed, and return the exit code, as :func:`main` does."""
     try:
         code: int = options.command(options)
     except ConfluenceProviderError as error:
@@ -61,6 +65,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in _COMMANDS:
+    for command in COMMANDS:
         command.add(commands)
     return parser

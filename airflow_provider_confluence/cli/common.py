@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from airflow_provider_confluence.errors import ConfigurationError, DatasourceError
 
@@ -22,7 +22,15 @@ if TYPE_CHECKING:
     from airflow_provider_confluence.sinks.base import Sink
     from airflow_provider_confluence.sinks.connection import SinkConnection
 
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+class Commands(Protocol):
+    """Where a command describes itself: what :meth:`argparse.ArgumentParser.add_subparsers` returns, or its like."""
+
+    def add_parser(
+        self, name: str, *, help: str, description: str, epilog: str, formatter_class: type[argparse.HelpFormatter]
+    ) -> argparse.ArgumentParser:
+        """Return the parser of a new command."""
+
 
 TOKEN_VARIABLE = "CONFLUENCE_TOKEN"  # noqa: S105 - the variable's name, not a token
 

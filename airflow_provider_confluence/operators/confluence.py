@@ -11,12 +11,13 @@ from dataclasses import asdict, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from airflow.sdk import Asset, AssetAlias, BaseOperator, TriggerRule
+from airflow.sdk import AssetAlias, BaseOperator, TriggerRule
 
+from airflow_provider_confluence.assets import create_asset
 from airflow_provider_confluence.operators._deployment import CONNECTOR_VARIABLE, DATASOURCES_VARIABLE
 
 if TYPE_CHECKING:
-    from airflow.sdk import Context
+    from airflow.sdk import Asset, Context
 
     from airflow_provider_confluence.confluence.client import ConfluenceClient
     from airflow_provider_confluence.datasource import Datasource
@@ -42,9 +43,8 @@ _UNSET: Any = object()
 
 
 def asset_of(datasource_id: str) -> Asset:
-    """Return the asset that stands for a datasource's index: the same for ever, because its state hangs on name and URI."""
-    uri = f"confluence://datasource/{datasource_id}"
-    return Asset(name=uri, uri=uri)
+    """Return the asset that stands for a datasource's index, to schedule on."""
+    return create_asset(datasource_id=datasource_id)
 
 
 class _ConfluenceOperator(BaseOperator):
