@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_confluence.confluence.client import ConfluenceClient
     from airflow_provider_confluence.datasource import Datasource
-    from airflow_provider_confluence.sync.commit import RunResult
     from airflow_provider_confluence.sync.context import RunContext
 
 __all__ = [
@@ -36,9 +35,7 @@ __all__ = [
 PLAN_KEY = "plan"
 COUNTS_KEY = "counts"
 SUPERSEDED_KEY = "superseded"
-_MIRROR_BYTES = 32 * 1024
-_MIRROR_RUNS = 20
-_MESSAGE_CHARS = 300
+TROUBLE_KEY = "trouble"
 _UNSET: Any = object()
 
 
@@ -179,6 +176,19 @@ class ConfluenceListChangesOperator(_ConfluenceOperator):
         self.problem = problem
 
     def _step(self, context: Context) -> list[dict[str, Any]]:
+        from airflow_provider_confluence.errors import SupersededError
+        from airflow_provider_confluence.operators._mirror import trouble_of
+
+        try:
+            return self._list(context)
+        except SupersededError:
+            raise
+        except Exception as error:
+            # The commit, which tells people how the datasource stands, knows nothing else of this.
+            context["ti"].xcom_push(TROUBLE_KEY, trouble_of(error))
+            raise
+
+    def _list(self, context: Context) -> list[dict[str, Any]]:
         from airflow_provider_confluence.errors import ConfigurationError, SupersededError
         from airflow_provider_confluence.sync.list_changes import list_changes
 
@@ -292,7 +302,7 @@ class ConfluenceCommitOperator(_ConfluenceOperator):
 
     It runs whatever became of the shards and succeeds even when some failed; whether the run was clean is for
     :class:`ConfluenceVerdictOperator` to say. Its XCom is what the run came to. When the index changed, it adds an event to the asset of
-    the datasource, with the counts; the asset's state store shows counts, recent runs and failures.
+    the datasource, with the counts; the asset's state store shows how the index stands, recent runs, failures, and why a run failed.
 
     :param datasource_id: the datasource. Not templated.
     :param list_changes_task_id: the task whose plan is committed.
@@ -323,11 +333,15 @@ class ConfluenceCommitOperator(_ConfluenceOperator):
     def _step(self, context: Context) -> dict[str, Any]:
         from airflow.sdk.exceptions import DownstreamTasksSkipped
 
+        from airflow_provider_confluence.operators._mirror import Mirror
         from airflow_provider_confluence.sync.commit import commit, verdict
 
         ti = context["ti"]
-        plan = self._find_plan(ti)
-        result = commit(self._run_context(context), plan["datasource_id"], plan["revision"])
+        mirror = Mirror(context, self._asset, self.log)
+        with mirror.trouble_shown(ti.xcom_pull(task_ids=self.list_changes_task_id, key=TROUBLE_KEY)):
+            plan = self._find_plan(ti)
+            run = self._run_context(context)
+            result = commit(run, plan["datasource_id"], plan["revision"])
         summary = {
             "datasource_id": result.datasource_id,
             "revision": result.revision,
@@ -343,7 +357,7 @@ class ConfluenceCommitOperator(_ConfluenceOperator):
         }
         self.log.info(summary["verdict"])
         ti.xcom_push(COUNTS_KEY, summary["counts"])
-        self._mirror(context, result, summary)
+        mirror.show(result, str(summary["verdict"]), run.storage)
         if result.changed:
             facts: dict[str, Any] = {name: summary[name] for name in ("revision", "mode", "watermark", "counts")}
             context["outlet_events"][self._alias].add(self._asset, extra=facts)
@@ -367,34 +381,6 @@ class ConfluenceCommitOperator(_ConfluenceOperator):
             "Nothing was written and nothing is lost: the next run starts from the last commit"
         )
 
-    def _mirror(self, context: Context, result: RunResult, summary: Mapping[str, Any]) -> None:
-        """Show the run in the asset's state store; what is shown there is read by nobody but people."""
-        try:
-            store = context["asset_state_store"][self._asset]
-            recent: Any = store.get("recent_runs")
-            runs = {run["revision"]: run for run in recent if isinstance(run, dict)} if isinstance(recent, list) else {}
-            shown = ("revision", "mode", "watermark", "changed", "counts", "requests", "problems")
-            runs[result.revision] = {name: summary[name] for name in shown}
-            newest = sorted(runs, reverse=True)[:_MIRROR_RUNS]
-            store.set("recent_runs", _fitting([runs[revision] for revision in newest], _MIRROR_BYTES // 2))
-            if newest[0] == result.revision:
-                store.set("counts", dict(result.counts))
-                # No titles: who may see Airflow need not be allowed to read the page.
-                failures = [
-                    {
-                        "content_id": failure["content_id"],
-                        "type": failure["type"],
-                        "reason": failure["reason"],
-                        "message": str(failure["message"])[:_MESSAGE_CHARS],
-                        "attempts": failure["attempts"],
-                    }
-                    for failure in result.failures
-                ]
-                store.set("failures", _fitting(failures, _MIRROR_BYTES // 2 - 2048))
-        except Exception:
-            # The commit is done; what only shows it must not fail the task.
-            self.log.warning("the run cannot be shown in the asset's state store", exc_info=True)
-
 
 class ConfluenceVerdictOperator(_ConfluenceOperator):
     """Turn the run red, with a sentence why, when it missed something. It stands last, so the run's state is its state.
@@ -417,15 +403,3 @@ class ConfluenceVerdictOperator(_ConfluenceOperator):
         if summary["problems"]:
             raise AirflowFailException(summary["verdict"])
         self.log.info(summary["verdict"])
-
-
-def _fitting(rows: list[Any], most_bytes: int) -> list[Any]:
-    """Return as many rows from the beginning as fit."""
-    import json
-
-    size = 2
-    for number, row in enumerate(rows):
-        size += len(json.dumps(row)) + 2
-        if size > most_bytes:
-            return rows[:number]
-    return rows

@@ -6,8 +6,9 @@ its result, for :func:`verdict` to say.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from airflow_provider_confluence.errors import SupersededError
@@ -28,9 +29,14 @@ _SHOWN_FAILURES = 50
 class RunResult:
     """What a run came to. ``changed`` says whether the index changed; ``problems`` are sentences, empty for a clean run.
 
-    ``counts``: listed, unchanged, fetched, written, deleted, gone, failed (tried in vain in this run), failing (all that stand), pending,
-    withheld, left_for_later, unfinished, documents (what the index holds now), restricted (left out because not everybody who sees the
-    space may read it, at the last look at everything), unreadable (left out, or found by nobody, because who may read it cannot be read).
+    ``documents`` counts by type what the index holds now. ``watermark`` and ``reconciled`` are Confluence's time at the first request of
+    this run and of the last one that listed everything. ``follows`` is the commit, or the purge, that the run started from; ``None``
+    where nothing was kept.
+
+    ``counts``: listed, unchanged, fetched, written, added (those of the written that the index did not hold before), deleted, gone,
+    failed (tried in vain in this run), failing (all that stand), pending, withheld, left_for_later, unfinished, documents (what the index
+    holds now), restricted (left out because not everybody who sees the space may read it, at the last look at everything), unreadable
+    (left out, or found by nobody, because who may read it cannot be read).
     """
 
     datasource_id: str
@@ -44,6 +50,9 @@ class RunResult:
     requests: int
     throttled_seconds: float
     watermark: str
+    reconciled: str | None = None
+    documents: Mapping[str, int] = field(default_factory=dict)
+    follows: int | None = None
 
     @property
     def clean(self) -> bool:
@@ -135,6 +144,7 @@ def _result(
         "unchanged": plan.counts["unchanged"],
         "fetched": sum(e.fetched for e in extractions),
         "written": tally.written,
+        "added": tally.added,
         "deleted": tally.deleted,
         "gone": tally.gone,
         "failed": tally.failed,
@@ -147,6 +157,7 @@ def _result(
         "restricted": plan.counts.get("restricted", 0),
         "unreadable": plan.counts.get("unreadable", 0) + sum(() in record.readers for record in records.values()),
     }
+    documents = Counter(record.type or "unknown" for record in records.values() if record.revision > 0)
     failing.sort(key=lambda r: (-(r.failure.since if r.failure else 0), r.content_id))
     return RunResult(
         datasource_id=plan.datasource.id,
@@ -157,13 +168,16 @@ def _result(
         notes=(*plan.notes, *_notes(extractions), *rebuild.notes),
         counts=counts,
         failures=tuple(
-            {"content_id": r.content_id, "type": r.type, "title": r.title, **asdict(r.failure)}
+            {"content_id": r.content_id, "type": r.type, "title": r.title, "page_id": r.page_id, **asdict(r.failure)}
             for r in failing[:_SHOWN_FAILURES]
             if r.failure
         ),
         requests=plan.requests + sum(e.requests for e in extractions),
         throttled_seconds=sum(e.throttled_seconds for e in extractions),
         watermark=plan.watermark,
+        reconciled=plan.reconciled.get("at") or None,
+        documents=dict(sorted(documents.items())),
+        follows=plan.base_revision or journal.purged(),
     )
 
 

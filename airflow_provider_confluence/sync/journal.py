@@ -212,7 +212,13 @@ class Journal:
         owner = secrets.token_hex(8)
         self.storage.write_json(
             f"{self.folder}/claim.json",
-            {"format": FORMAT, "revision": revision, "owner": owner, "open": [*still_open, revision]},
+            {
+                "format": FORMAT,
+                "revision": revision,
+                "owner": owner,
+                "open": [*still_open, revision],
+                "purged": known["purged"] if known else None,
+            },
         )
         seen = self.read_claim()
         if seen is None or seen["owner"] != owner:
@@ -225,6 +231,12 @@ class Journal:
         name = f"{self.folder}/claim.json"
         value = self._readable(name)
         return None if value is None else self.storage.understood(name, _claim, value)
+
+    def purged(self) -> int | None:
+        """Return the revision of the last purge, ``None`` where there was none, or where the files that knew are lost."""
+        known = self.read_claim()
+        purged: int | None = known["purged"] if known else None
+        return purged
 
     def fence(self, revision: int) -> None:
         """Return only where this run still holds the claim and is not committed.
@@ -427,7 +439,8 @@ class Journal:
         """Leave the claim as the only file: no run is open, and the next revision is still greater than the last."""
         self.fence(revision)
         self.storage.write_json(
-            f"{self.folder}/claim.json", {"format": FORMAT, "revision": revision, "owner": "", "open": []}
+            f"{self.folder}/claim.json",
+            {"format": FORMAT, "revision": revision, "owner": "", "open": [], "purged": revision},
         )
 
     # ---------------------------------------------------------------- inside
@@ -477,6 +490,7 @@ def _claim(value: dict[str, Any]) -> dict[str, Any]:
         "revision": int(value["revision"]),
         "owner": str(value["owner"]),
         "open": [int(revision) for revision in value["open"]],
+        "purged": value.get("purged"),
     }
 
 

@@ -35,9 +35,13 @@ class Known:
 
 @dataclass(slots=True)
 class Tally:
-    """What became of a plan's items, counted; ``seen`` are those of ``same`` whose record changed all the same."""
+    """What became of a plan's items, counted.
+
+    ``added`` are those of ``written`` that the index did not hold before; ``seen`` those of ``same`` whose record changed all the same.
+    """
 
     written: int = 0
+    added: int = 0
     deleted: int = 0
     gone: int = 0
     same: int = 0
@@ -202,6 +206,7 @@ def _apply(records: dict[str, Record], receipt: dict[str, object], revision: int
     if outcome in _SUCCESS:
         records[content_id] = planned
         tally.written += 1
+        tally.added += before is None or not before.revision
     elif outcome == "retry":
         records[content_id] = replace(before or replace(planned, version=0, context="", revision=0), pending=True)
         tally.unfinished += 1

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from airflow_provider_confluence.documents import CONTAINED_TYPES
 from airflow_provider_confluence.errors import OwnershipError, StorageError, UpgradeNeededError
 from airflow_provider_confluence.sync.storage import Storage
 
@@ -68,6 +69,11 @@ class Record:
     body: str = ""
     rendered: int = 0
     readers: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def page_id(self) -> str:
+        """The id of the page to open for it: its own, or that of what it is on."""
+        return self.container_id if self.type in CONTAINED_TYPES and self.container_id else self.content_id
 
     def to_json(self) -> dict[str, Any]:
         """Return the record as plain JSON, short, without what is at its default."""

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from airflow_provider_confluence.datasource import Datasource, check_id
-from airflow_provider_confluence.documents import CONTAINED_TYPES, rfc3339
+from airflow_provider_confluence.documents import rfc3339
 from airflow_provider_confluence.errors import ConfigurationError, ConfluenceProviderError, DatasourceError
 from airflow_provider_confluence.sync.journal import Head, Journal, Plan
 from airflow_provider_confluence.sync.manifest import Record, Standing, read_generation
@@ -120,7 +120,6 @@ def read_failures(storage: Storage, datasource_id: str) -> list[FailedItem]:
 
 
 def _failed_item(datasource_id: str, site: str, record: Record, failure: Standing) -> FailedItem:
-    page = record.container_id if record.type in CONTAINED_TYPES and record.container_id else record.content_id
     return FailedItem(
         datasource_id=datasource_id,
         content_id=record.content_id,
@@ -131,8 +130,13 @@ def _failed_item(datasource_id: str, site: str, record: Record, failure: Standin
         attempts=failure.attempts,
         since=rfc3339(datetime.fromtimestamp(failure.since / 1000, timezone.utc)),
         indexed=record.revision > 0,
-        url=f"{site}/pages/viewpage.action?pageId={quote(page, safe='')}",
+        url=address_of(site, record.page_id),
     )
+
+
+def address_of(site: str, page_id: str) -> str:
+    """Return an address of a page by which both editions lead to it."""
+    return f"{site}/pages/viewpage.action?pageId={quote(page_id, safe='')}"
 
 
 def read_status(

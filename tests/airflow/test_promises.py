@@ -40,29 +40,6 @@ def test_documents_never_travel_through_xcom(on_cloud: Deployment) -> None:
     assert "Page 1" not in everything_in_xcom()
 
 
-def test_the_asset_shows_counts_recent_runs_and_failures(on_cloud: Deployment) -> None:
-    first = on_cloud.run()
-    on_cloud.run()
-    mirror = on_cloud.mirror()
-    assert mirror["counts"]["documents"] == 6
-    assert [run["changed"] for run in mirror["recent_runs"]] == [False, True]
-    assert mirror["recent_runs"][1]["revision"] == first.xcom("commit")["revision"]
-    assert mirror["failures"] == []
-
-
-def test_what_the_asset_shows_stays_small(on_cloud: Deployment) -> None:
-    on_cloud.define(sink={"type": "local", "max_document_bytes": 200}, name="Wörter" * 10)
-    for number in range(80):
-        on_cloud.model.create_page("DOCS", f"{'Überschrift ' * 15}{number}", "<p>x</p>")
-    run = on_cloud.run()
-    assert run.state == "failed"
-    mirror = on_cloud.mirror()
-    assert len(json.dumps(mirror)) <= 32 * 1024
-    assert 1 <= len(mirror["failures"]) <= 50
-    assert set(mirror["failures"][0]) == {"content_id", "type", "reason", "message", "attempts"}
-    assert "Überschrift" not in json.dumps(mirror, ensure_ascii=False)
-
-
 @pytest.fixture
 def object_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Yield an object store in memory, known to Airflow under the name that the setting uses."""
