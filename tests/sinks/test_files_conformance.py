@@ -6,6 +6,7 @@ Its files are read as the documentation tells other programs to: by the program 
 import re
 import resource
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import ClassVar
@@ -14,8 +15,12 @@ import pytest
 
 from airflow_provider_confluence.documents import Document
 from airflow_provider_confluence.sinks.registry import make_sink as make_any_sink
+from airflow_provider_confluence.sync.checking import check_storage
+from airflow_provider_confluence.sync.run import run_once
+from airflow_provider_confluence.sync.storage import Storage
 from airflow_provider_confluence.testing.sink_conformance import DATASOURCE, SinkConformance
 from tests.sinks.object_store import new_bucket
+from tests.sync.conftest import Wiki, fill
 
 PAGE = Path(__file__).parents[2] / "docs" / "sinks" / "files.md"
 
@@ -75,3 +80,13 @@ class TestObjectStoreFilesSink(_FilesSuite):
 
     def cutting(self, after_bytes):
         return self.proxy.cutting(after_bytes)
+
+
+def test_the_state_of_runs_may_lie_in_such_a_store_too_and_a_check_sees_who_shares_it(s3, cloud, tmp_path):
+    wiki = fill(Wiki(cloud, tmp_path))
+    context = replace(wiki.context, storage=Storage(new_bucket(s3.port) / "confluence"))
+    assert run_once(context, wiki.datasource).clean
+    wiki.model.edit(wiki.model.find("Appendix"), title="Renamed")
+    assert run_once(context, wiki.datasource, mode="reconcile").counts["fetched"] == 1
+    assert [finding.cause for finding in check_storage(context.storage, host="one")] == ["writable"]
+    assert [finding.cause for finding in check_storage(context.storage, host="two")] == ["writable", "shared"]
