@@ -103,18 +103,15 @@ def find_datasource(
 # ------------------------------------------------------------------------------------------ storage
 def storage() -> Storage:
     """Return the storage that ``[confluence] storage_path`` names."""
-    from airflow_provider_confluence.sync.storage import Storage
+    from airflow_provider_confluence.sync.storage import Storage, cannot_be_used
 
     path = _storage_path()
     try:
-        base = _place(path)
-        if not isinstance(base, Path):
-            base.fs  # noqa: B018 - looks the file system up, which is where a missing package or connection shows
-    except (ImportError, ValueError) as error:
-        raise ConfigurationError(
-            f"[confluence] storage_path: {_without_user(path)} cannot be used ({error}); install the provider package for it"
-        ) from error
-    return Storage(base)
+        return Storage(_place(path))
+    except ValueError as error:
+        raise ConfigurationError(f"[confluence] storage_path: {cannot_be_used(path, error)}") from error
+    except ConfigurationError as error:
+        raise ConfigurationError(f"[confluence] storage_path: {error}") from error
 
 
 def make_sink(datasource: Datasource) -> Sink:
@@ -185,8 +182,3 @@ def _option(name: str) -> str:
     from airflow.sdk.configuration import conf
 
     return (conf.get("confluence", name, fallback=None) or "").strip()
-
-
-def _without_user(path: str) -> str:
-    scheme, _, rest = path.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}"

@@ -312,8 +312,6 @@ def _told(error: Exception, cause: BaseException | None, writing: bool) -> Confl
         return SinkAccessError(f"no permission; reading, writing, listing and deleting are needed; {said}")
     if "Credentials" in name:
         return SinkCredentialsError(f"there is no usable credential for the store ({name})")
-    if isinstance(cause, (ImportError, ValueError)) and cause is error:
-        return ConfigurationError(f"this store cannot be used ({cause}): install the package for it")
     if isinstance(cause, OSError) and (writing or cause.errno in _PASSING or isinstance(cause, ConnectionError)):
         return SinkUnavailableError(said)
     return None

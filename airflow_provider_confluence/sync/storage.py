@@ -19,23 +19,34 @@ from typing import IO, Any, TypeVar
 
 from upath import UPath
 
-from airflow_provider_confluence.errors import StorageError
+from airflow_provider_confluence.errors import ConfigurationError, StorageError
 
 T = TypeVar("T")
 
 # What a buffer may hold in memory before it moves to a temporary file.
 _SPOOL_BYTES = 4 * 1024 * 1024
+# By an address's scheme: the library, and the provider package by which Airflow finds it with a connection.
+_S3 = ("s3fs", "apache-airflow-providers-amazon[s3fs]")
+_GOOGLE = ("gcsfs", "apache-airflow-providers-google")
+_AZURE = ("adlfs", "apache-airflow-providers-microsoft-azure")
+_PACKAGES = {"s3": _S3, "s3a": _S3, "gs": _GOOGLE, "gcs": _GOOGLE, "abfs": _AZURE, "abfss": _AZURE, "adl": _AZURE}
 
 
 class Storage:
     """The files below ``base``. Names are relative, with slashes.
 
     :param base: a folder or an object store's prefix: a path, a URL (``s3://…``), or any UPath such as Airflow's ObjectStoragePath.
+    :raises ConfigurationError: for an object store whose package is not installed, naming it, and for an address of no known kind.
     """
 
     def __init__(self, base: UPath | Path | str) -> None:
-        self.base = base if isinstance(base, UPath) else UPath(base)
-        self._local = Path(self.base.path) if self.base.protocol in ("", "file", "local") else None
+        try:
+            self.base = base if isinstance(base, UPath) else UPath(base)
+            self._local = Path(self.base.path) if self.base.protocol in ("", "file", "local") else None
+            if self._local is None:
+                self.base.fs  # noqa: B018 - imports the store's library, which asks the store nothing
+        except (ImportError, ValueError) as error:
+            raise ConfigurationError(cannot_be_used(str(base), error)) from error
 
     def __repr__(self) -> str:
         return f"Storage({str(self.base)!r})"
@@ -316,6 +327,16 @@ class LinesWriter:
             self._packed = None
             with suppress(OSError):
                 self._spool.close()
+
+
+def cannot_be_used(address: str, error: ImportError | ValueError) -> str:
+    """Return what an error in looking up an object store's library means, with what to install; no user of the address is in it."""
+    scheme, _, rest = address.partition("://")
+    library, provider = _PACKAGES.get(scheme, ("", ""))
+    # fsspec misses a library by ImportError; Airflow misses a provider package by ValueError.
+    package = library if isinstance(error, ImportError) else provider
+    what_to_do = f"pip install '{package}'" if package else "install the package of this kind of store"
+    return f"{scheme}://{rest.rpartition('@')[2]} cannot be used ({error}): {what_to_do}"
 
 
 def _link(aside: Path, place: Path) -> None:
