@@ -41,9 +41,9 @@ def shown(wiki):
 
 def described() -> list[str]:
     """The places that the page names, as patterns."""
-    block = PAGE.split("## What lies in it\n")[1].split("\n## ")[0]
+    block = re.search(r"## What lies in it\n\n```text\n(.*?)```", PAGE, re.DOTALL)[1]
     patterns, inside = [], ""
-    for indent, name in re.findall(r"^ {4}( *)(\S.*?)(?: {2,}.*)?$", block, re.MULTILINE):
+    for indent, name in re.findall(r"^( *)(\S.*?)(?: {2,}.*)?$", block, re.MULTILINE):
         if name == "<datasource id>/":
             inside = "docs/"
             continue
