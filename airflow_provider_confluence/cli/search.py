@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import re
 from dataclasses import asdict
 from datetime import datetime, timezone
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_confluence.cli import common
 from airflow_provider_confluence.datasource import DEFAULT_QUEUE
+from airflow_provider_confluence.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from airflow_provider_confluence.sinks.local_search import LocalIndex, Results
@@ -19,6 +21,8 @@ _EXAMPLES = """
 airflow-confluence search rollback deployment --storage ./index
 airflow-confluence search '"roll back"' --storage ./index --space OPS --space DOCS --type page --limit 3
 airflow-confluence search --storage ./index --since 2026-03 --until 2026-03 --facets space,label
+airflow-confluence search rollback --storage ./index --as 5b10a2844c20165700ede21g --groups 276f955c-63d7-42c8-9520-92d01dca0625
+airflow-confluence search rollback --storage ./index --as anonymous
 """
 _PERIOD = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?", re.ASCII)
 
@@ -59,6 +63,20 @@ def add(commands: common.Commands) -> None:
         metavar="NAMES",
         help="count all hits by these, with commas between: space, type, label, datasource, year, month",
     )
+    parser.add_argument(
+        "--as",
+        dest="person",
+        metavar="USER",
+        help="find what this person may read and nothing else: an account id (Cloud), a user key (Data Center), or anonymous for a visitor",
+    )
+    parser.add_argument(
+        "--groups",
+        type=_groups,
+        action="extend",
+        default=[],
+        metavar="A,B",
+        help="all groups that the person is in, with commas between: their ids (Cloud) or names (Data Center)",
+    )
     parser.set_defaults(command=_run)
 
 
@@ -68,7 +86,10 @@ def _run(options: argparse.Namespace) -> int:
     query = " ".join(options.words) if options.words else None
     names = ("limit", "offset", "space", "type", "label", "datasource", "since", "until", "prefix", "facets")
     wanted = {name: getattr(options, name) for name in names}
+    wanted["principals"] = _principals(options)
     with LocalIndex(index_file(options.storage, options.queue)) as index:
+        if wanted["principals"] is not None:
+            _tell_what_is_left_out(index.datasources_without_readers())
         if options.json:
             common.print_json(asdict(index.search(query, **wanted)))
             return 0
@@ -77,6 +98,28 @@ def _run(options: argparse.Namespace) -> int:
         print(f"{facet}: {', '.join(f'{value} {count}' for value, count in counts.items()) or 'none'}")
     print(f"{found.total} hits")
     return 0
+
+
+def _principals(options: argparse.Namespace) -> tuple[str, ...] | None:
+    from airflow_provider_confluence.permissions import ANONYMOUS, principals_of
+
+    if options.person is None:
+        if options.groups:
+            raise ConfigurationError("--groups: whose groups are they? Name the person with --as")
+        return None
+    try:
+        return principals_of(None if options.person == ANONYMOUS else options.person, options.groups)
+    except ValueError as error:
+        raise ConfigurationError(f"--as, --groups: {error}") from error
+
+
+def _tell_what_is_left_out(datasources: list[str]) -> None:
+    if datasources:
+        shown = ", ".join(datasources[:5]) + (", …" if len(datasources) > 5 else "")
+        common.say(
+            f"{len(datasources)} datasources have documents that do not say who may read them, which are left out ({shown}): set "
+            "enable_permissions, and let a run finish"
+        )
 
 
 def index_file(storage: Path | str, queue: str = DEFAULT_QUEUE) -> Path:
@@ -123,6 +166,11 @@ def _facets(text: str) -> tuple[str, ...]:
         if name not in FACETS:
             raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(FACETS)}")
     return names
+
+
+def _groups(text: str) -> list[str]:
+    """Return the names between commas; a name that holds one stands in double quotes."""
+    return [name.strip() for row in csv.reader([text], skipinitialspace=True) for name in row]
 
 
 def _start(text: str) -> datetime:

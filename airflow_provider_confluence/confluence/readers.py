@@ -28,7 +28,6 @@ Cloud answers the whole batch with 404, CONFCLOUD-77618 and -76424.)"""
 REFUSALS = (None, 200, 400, 403, 404, 405, 410, 500, 501)
 """What an account that is no administrator was seen to be answered (500 too); an answer of another form has no status. Anything else may
 pass."""
-AUTHENTICATED, ANONYMOUS = "authenticated", "anonymous"
 _AT_A_TIME = 100
 _MORE_AT_A_TIME = 1_000
 _LEVELS_AT_A_TIME = 50

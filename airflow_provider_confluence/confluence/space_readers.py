@@ -11,8 +11,6 @@ from typing import Any
 
 from airflow_provider_confluence.confluence.paging import Get, Progress, Row, by_cursor
 from airflow_provider_confluence.confluence.readers import (
-    ANONYMOUS,
-    AUTHENTICATED,
     REFUSALS,
     SpaceReaders,
     principal,
@@ -26,6 +24,7 @@ from airflow_provider_confluence.errors import (
     ConfluenceUnavailableError,
     ContractError,
 )
+from airflow_provider_confluence.permissions import ANONYMOUS, AUTHENTICATED
 
 MOST = 250
 # The classes of people to whom a role may be given (v2, GET /space-roles, "principal-id"). Of the two others, the administrators of

@@ -21,6 +21,7 @@ from airflow_provider_confluence.errors import (
     StorageError,
     UpgradeNeededError,
 )
+from airflow_provider_confluence.sinks import _local_readers
 
 FORMAT = 1
 """``PRAGMA user_version``: a worker refuses a newer one."""
@@ -178,7 +179,7 @@ def create(path: Path) -> None:
                     connection.execute("PRAGMA journal_mode = WAL")
                     connection.executescript(
                         f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {FORMAT}; "
-                        f"{_SCHEMA} {NEWEST_INDEX}; COMMIT;"
+                        f"{_SCHEMA} {NEWEST_INDEX}; {_local_readers.SCHEMA} COMMIT;"
                     )
                 _link(aside, path)
             finally:

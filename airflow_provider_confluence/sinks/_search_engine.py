@@ -16,7 +16,7 @@ from airflow_provider_confluence.documents import Document, Tombstone
 from airflow_provider_confluence.errors import ConfigurationError, OwnershipError, SinkUnavailableError
 from airflow_provider_confluence.sinks import _search_bulk as bulk
 from airflow_provider_confluence.sinks._encoding import encoded
-from airflow_provider_confluence.sinks._search_layout import Layout
+from airflow_provider_confluence.sinks._search_layout import LEVELS, Layout
 from airflow_provider_confluence.sinks._search_rebuild import MARKER, Rebuild, keep_out
 from airflow_provider_confluence.sinks._search_wire import Reach, Reply, Sender, Server, complain, read_connection
 from airflow_provider_confluence.sinks.base import Answer, Capabilities, InventoryItem, Owner
@@ -52,7 +52,7 @@ class SearchEngineSink:
     :param sleep: waits between tries; tests give their own.
     """
 
-    capabilities = Capabilities(versioned=True, inventory=True, atomic_swap=True)
+    capabilities = Capabilities(versioned=True, inventory=True, atomic_swap=True, readers=True)
 
     def __init__(
         self,
@@ -301,6 +301,8 @@ class SearchEngineSink:
         value["properties"] = {
             name[:_LONGEST_NAME]: text[:_LONGEST_VALUE] for name, text in document.properties.items()
         }
+        if document.permissions is not None:
+            value[LEVELS] = [{"principals": level} for level in document.permissions]
         try:
             source = encoded(value).encode()
         except (TypeError, ValueError) as error:

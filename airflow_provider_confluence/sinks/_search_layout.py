@@ -21,6 +21,9 @@ GC_DELETES = "12h"
 # A term has 32,766 bytes at most, and a longer one would have its document refused; 8,191 characters are never more.
 _LONGEST_TERM = 8191
 
+LEVELS = "permission_levels"
+"""The field by which who may read is filtered, besides the fields of the published schema."""
+
 _KEYWORD: Mapping[str, Any] = {"type": "keyword", "ignore_above": _LONGEST_TERM}
 _STORED: Mapping[str, Any] = {"type": "keyword", "index": False, "doc_values": False}
 _DATE: Mapping[str, Any] = {"type": "date", "ignore_malformed": True}
@@ -34,7 +37,7 @@ def _object(**fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def document_fields(flat: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the fields of a document, which are those of the published schema.
+    """Return the fields of a document: those of the published schema, and :data:`LEVELS`.
 
     :param flat: the type of a field that takes any names: ``flattened`` or ``flat_object``.
     """
@@ -77,6 +80,8 @@ def document_fields(flat: Mapping[str, Any]) -> dict[str, Any]:
         "links": _object(url=_STORED, title={"type": "text"}, content_id=_KEYWORD),
         "properties": dict(flat),
         "permissions": _KEYWORD,
+        # A level is a document of its own to the server: a query then asks of each level, and not of all levels as one list.
+        LEVELS: {"type": "nested", **_object(principals=_KEYWORD)},
         "extraction": _object(outcome=_KEYWORD, warnings=_KEYWORD),
     }
 

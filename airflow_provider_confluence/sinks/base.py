@@ -20,12 +20,14 @@ class Capabilities:
     """What a sink holds by itself.
 
     ``versioned``: an older revision never beats a newer one, and a tombstone keeps older writes out. ``inventory``: it can list what it
-    holds. ``atomic_swap``: a new index can be filled aside and then take the old one's place at once.
+    holds. ``atomic_swap``: a new index can be filled aside and then take the old one's place at once. ``readers``: a search of its finds
+    what a reader may read and nothing else, by the query that its page gives.
     """
 
     versioned: bool
     inventory: bool
     atomic_swap: bool
+    readers: bool = False
 
 
 @dataclass(frozen=True, slots=True)

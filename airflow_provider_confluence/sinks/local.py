@@ -21,6 +21,7 @@ from typing import Any
 from airflow_provider_confluence.documents import Document, Tombstone
 from airflow_provider_confluence.errors import ConfigurationError, OwnershipError
 from airflow_provider_confluence.sinks import _local_file as local_file
+from airflow_provider_confluence.sinks import _local_readers as readers
 from airflow_provider_confluence.sinks._encoding import encoded
 from airflow_provider_confluence.sinks._places import Place, folder_within
 from airflow_provider_confluence.sinks._search_text import search_text
@@ -73,7 +74,7 @@ class LocalSink:
     :param busy_timeout_seconds: how long to wait for other writers before :class:`SinkUnavailableError`.
     """
 
-    capabilities = Capabilities(versioned=True, inventory=True, atomic_swap=False)
+    capabilities = Capabilities(versioned=True, inventory=True, atomic_swap=False, readers=True)
 
     def __init__(
         self,
@@ -104,6 +105,7 @@ class LocalSink:
                 connection.execute("PRAGMA journal_size_limit = 67108864")
                 with _transaction(connection):
                     connection.execute(local_file.NEWEST_INDEX)
+                    readers.make(connection)
                     _claim(connection, owner, self.path, adopt=adopt)
         except BaseException:
             connection.close()
@@ -127,14 +129,17 @@ class LocalSink:
         connection, owner = self._opened()
         prepared = [self._prepare(item, owner) for item in items]  # outside the transaction: others wait for it
         answers = []
+        sets: dict[readers.Sets, int] = {}
         with local_file.sqlite_errors(self.path), _transaction(connection):
             _claim(connection, owner, self.path, adopt=False)
             held = _held(connection, [row["id"] for row in prepared if not isinstance(row, str)])
             for item, row in zip(items, prepared, strict=True):
                 if isinstance(row, str):
                     answers.append(Answer(item.id, "rejected", row))
-                else:
-                    answers.append(_apply(connection, row, held, deleted=isinstance(item, Tombstone)))
+                    continue
+                answers.append(_apply(connection, row, held, deleted=isinstance(item, Tombstone)))
+                if answers[-1].outcome == "written" and isinstance(item, Document):
+                    readers.note(connection, item.id, row["levels"], sets)
         return answers
 
     def flush(self) -> None:
@@ -198,6 +203,7 @@ class LocalSink:
             "title": searchable(document.title),
             "content": searchable(search_text(document.content)),
             "document": text,
+            "levels": readers.sets_of(document.permissions),
         }
 
 

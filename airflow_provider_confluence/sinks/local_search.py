@@ -13,7 +13,9 @@ from types import TracebackType
 from typing import Any, Literal, get_args
 
 from airflow_provider_confluence.documents import Document, rfc3339
+from airflow_provider_confluence.permissions import may_read
 from airflow_provider_confluence.sinks import _local_file as local_file
+from airflow_provider_confluence.sinks import _local_readers as readers
 from airflow_provider_confluence.sinks._segmentation import match_expression, readable, searchable
 
 Facet = Literal["space", "type", "label", "datasource", "year", "month"]
@@ -31,12 +33,14 @@ _FILTERS = """
   AND (:label IS NULL OR EXISTS (
     SELECT 1 FROM json_each(doc.labels) AS label WHERE label.value IN (SELECT value FROM json_each(:label))
   ))
+  {readable}
 """
 _RANKED = (
     f"SELECT doc.rowid, doc_fts.rank FROM {_WORDS} {_FILTERS} "  # noqa: S608 - the texts above and nothing else, here and below
     "ORDER BY doc_fts.rank, doc.rowid LIMIT :limit OFFSET :offset"
 )
 _NEWEST = f"SELECT doc.rowid, 0.0 FROM {_ANYTHING} {_FILTERS} ORDER BY doc.updated DESC, doc.rowid DESC LIMIT :limit OFFSET :offset"  # noqa: S608
+_TOTAL = f"SELECT count(*) FROM {{where}} {_FILTERS}"  # noqa: S608
 # snippet() is dear: it is asked for the rows of this page of results only. Without a query it gives the beginning of the text.
 _SHOWN = """
 SELECT doc.rowid, doc.id, doc.content_id, doc.datasource_id, doc.type, doc.space_key, doc.title, doc.url, doc.updated,
@@ -124,6 +128,7 @@ class LocalIndex:
         since: datetime | None = None,
         until: datetime | None = None,
         prefix: bool = False,
+        principals: Iterable[str] | None = None,
         facets: Iterable[Facet] = (),
         marks: tuple[str, str] = ("**", "**"),
     ) -> Results:
@@ -137,6 +142,9 @@ class LocalIndex:
         :param since: updated at this instant or later. :param until: updated before this instant. Both must be aware; what has no such
             instant passes neither.
         :param prefix: the last word may be the beginning of one.
+        :param principals: find what somebody may read and nothing else, in hits, counts and pages alike: see
+            :func:`~airflow_provider_confluence.permissions.principals_of`. A document that does not say who may read it is not found then,
+            and a score tells the order alone, since relevance counts words of documents that the reader may not see. ``None`` finds all.
         :param facets: what to count among all hits, whatever ``limit``: names of ``FACETS``. Values come with the highest count first,
             years (``2026``) and months (``2026-03``, in UTC) with the newest first; at most 100 of each. It costs one look at each hit.
         :param marks: set around the words found in a snippet. A snippet is text of the page: escape it before it becomes HTML (choose
@@ -160,21 +168,38 @@ class LocalIndex:
             "open": marks[0],
             "close": marks[1],
         }
-        where = _ANYTHING if match is None else _WORDS
+        texts = {"where": _ANYTHING if match is None else _WORDS, "readable": ""}
         with self._snapshot() as connection:
-            (total,) = connection.execute(f"SELECT count(*) FROM {where} {_FILTERS}", values).fetchone()  # noqa: S608
-            ranked = dict(connection.execute(_NEWEST if match is None else _RANKED, values).fetchall())
+            if principals is not None:
+                texts["readable"] = readers.readable_filter(connection)
+                values["access"] = readers.readable_sets(connection, _several(principals))
+            (total,) = connection.execute(_TOTAL.format(**texts), values).fetchone()
+            newest_or_best = (_NEWEST if match is None else _RANKED).format(**texts)
+            ranked = dict(connection.execute(newest_or_best, values).fetchall())
+            if principals is not None and match is not None:
+                ranked = {rowid: -1.0 / number for number, rowid in enumerate(ranked, values["offset"] + 1)}
             values["rowids"] = json.dumps(list(ranked))
             rows = connection.execute(_SHOWN if match is None else _SHOWN_MATCH, values) if ranked else ()
             shown = {row[0]: row[1:] for row in rows}
-            counted = _count(connection, where, values, wanted) if wanted else {}
+            counted = _count(connection, _FOUND.format(**texts), values, wanted) if wanted else {}
         return Results(total, tuple(_hit(shown[rowid], rank) for rowid, rank in ranked.items()), counted)
 
-    def get(self, document_id: str) -> Document | None:
-        """Return a whole document by its id, as it was written, or ``None``."""
+    def get(self, document_id: str, *, principals: Iterable[str] | None = None) -> Document | None:
+        """Return a whole document by its id, as it was written, or ``None``.
+
+        :param principals: as for :meth:`search`; what somebody may not read is ``None``, like what is not there.
+        """
         with self._snapshot() as connection:
             found = connection.execute("SELECT document FROM doc WHERE id = ?", [searchable(document_id)]).fetchone()
-        return None if found is None else Document.from_json(json.loads(found[0]))
+        document = None if found is None else Document.from_json(json.loads(found[0]))
+        if document is None or principals is None or may_read(_several(principals), document.permissions):
+            return document
+        return None
+
+    def datasources_without_readers(self) -> list[str]:
+        """Return the ids of datasources with documents that do not say who may read them, which no search with principals finds."""
+        with self._snapshot() as connection:
+            return [readable(id_) for id_ in readers.silent_datasources(connection)]
 
     def counts(self, datasource: str | None = None) -> dict[str, int]:
         """Return how many documents there are of each type, of one datasource or of all."""
@@ -230,15 +255,19 @@ def _any_of(value: str | Iterable[str] | None, stored: Callable[[str], str]) -> 
     """Return a filter's values as a JSON list, each as the sink stored it, for ``json_each``."""
     if value is None:
         return None
-    return json.dumps([stored(one) for one in ([value] if isinstance(value, str) else value)])
+    return json.dumps([stored(one) for one in _several(value)])
+
+
+def _several(value: str | Iterable[str]) -> Iterable[str]:
+    return [value] if isinstance(value, str) else value
 
 
 def _count(
-    connection: sqlite3.Connection, where: str, values: Mapping[str, Any], facets: Sequence[Facet]
+    connection: sqlite3.Connection, hits: str, values: Mapping[str, Any], facets: Sequence[Facet]
 ) -> dict[Facet, dict[str, int]]:
     found: dict[Facet, dict[str, int]] = {facet: {} for facet in facets}
     selects = [f"SELECT '{facet}', * FROM ({_COUNTED[facet]})" for facet in facets]  # noqa: S608
-    for facet, value, many in connection.execute(_FOUND.format(where=where) + " UNION ALL ".join(selects), values):
+    for facet, value, many in connection.execute(hits + " UNION ALL ".join(selects), values):
         found[facet][readable(value)] = many
     return found
 

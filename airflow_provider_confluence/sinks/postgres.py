@@ -126,7 +126,7 @@ class PostgresSink:
     :param max_document_bytes: a document whose JSON is larger is answered *rejected*.
     """
 
-    capabilities = Capabilities(versioned=True, inventory=True, atomic_swap=False)
+    capabilities = Capabilities(versioned=True, inventory=True, atomic_swap=False, readers=True)
 
     def __init__(
         self,

@@ -17,6 +17,8 @@ CONVERTER = 5
 CHUNKER = 1
 # Raised by one whenever what the server shows of macros would give another text: only where macros are named for that.
 RENDERER = 2
+# Raised by one whenever sinks are to be told anew who may read: only where documents say it, every item is then made anew.
+READERS = 2
 
 
 def recipe_of(datasource: Datasource, extractor: ExtractorSettings | None = None) -> str:
@@ -32,7 +34,7 @@ def recipe_of(datasource: Datasource, extractor: ExtractorSettings | None = None
     if datasource.rendered_macros:
         parts.append(["rendered_macros", RENDERER, *sorted(datasource.rendered_macros)])
     if datasource.enable_permissions:
-        parts.append("enable_permissions")
+        parts.append(["enable_permissions", READERS])
     recipe = f"{CONVERTER}-{digest(parts)}"
     if not datasource.enable_attachments:
         return recipe

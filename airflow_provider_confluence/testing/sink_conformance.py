@@ -38,6 +38,7 @@ from airflow_provider_confluence.testing.sink_items import (
     outcomes,
 )
 from airflow_provider_confluence.testing.sink_processes import writer_process
+from airflow_provider_confluence.testing.sink_readers import SmallWiki
 
 __all__ = ["DATASOURCE", "OWNER", "SinkConformance", "make_document", "make_tombstone", "outcomes"]
 
@@ -62,6 +63,13 @@ class SinkConformance:
     def read(self, document_id: str) -> Document | None:  # noqa: ARG002
         """Return what a reader of the destination gets for an id. Optional. Not called before ``flush``."""
         pytest.skip("not checked: define read() so that the suite can compare what was stored")
+
+    def readable_by(self, principals: Sequence[str]) -> set[str]:  # noqa: ARG002
+        """Return the content ids of all that the documented query finds for somebody with these principals. Not called before ``flush``.
+
+        For sinks that declare ``readers``.
+        """
+        pytest.skip("not checked: define readable_by() so that the suite can search as somebody")
 
     def pass_time(self, seconds: float) -> None:  # noqa: ARG002
         """Make the sink and its destination believe that this much time has passed. Optional; do nothing where no clock is read."""
@@ -328,6 +336,33 @@ class SinkConformance:
         sink.write([make_document(10, 1)])
 
         assert len(self.held(sink)) == 11
+
+    # -------------------------------------------------------------------------------------- who may read
+    def test_thirty_readers_find_what_they_may_read_of_two_hundred_documents_and_nothing_else(self, sink: Sink) -> None:
+        self.needs(sink, "readers")
+        wiki = SmallWiki(20260301)
+        assert outcomes(sink.write(list(wiki.documents(1)))) == ["written"] * 200
+        sink.flush()
+
+        assert len(wiki.readers) == 30
+        for person in wiki.readers:
+            assert self.readable_by(wiki.principals(person)) == wiki.readable(person), person
+        assert self.readable_by([]) == set()
+
+    def test_a_document_that_is_closed_later_is_found_by_nobody_who_found_it_before(self, sink: Sink) -> None:
+        self.needs(sink, "readers")
+        wiki = SmallWiki(20260302)
+        sink.write(list(wiki.documents(1)))
+        wiki.close_all_but("p3")
+        sink.write(list(wiki.documents(2)))
+        sink.write(
+            [replace(document, permissions=None) for document in wiki.documents(3) if int(document.content_id) % 2]
+        )
+        sink.flush()
+
+        for person in ("p3", "p4", None):
+            even = {content_id for content_id in wiki.readable(person) if int(content_id) % 2 == 0}
+            assert self.readable_by(wiki.principals(person)) == even, person
 
     # -------------------------------------------------------------------------------------- owners
     @pytest.mark.parametrize(

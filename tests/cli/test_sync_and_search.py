@@ -14,6 +14,7 @@ import pytest
 from airflow_provider_confluence.cli.search import index_file
 from airflow_provider_confluence.documents import instant, rfc3339
 from airflow_provider_confluence.sinks.local import LocalSink
+from airflow_provider_confluence.testing.sandbox.permissions import EVERYONE
 from airflow_provider_confluence.testing.sink_conformance import OWNER, make_document
 from tests.cli.program import PROGRAM, credentials, run
 
@@ -128,6 +129,80 @@ def test_a_search_is_narrowed_paged_and_counted(filled_cloud, tmp_path):
     assert search("--until", str(int(year) - 1), "--limit", "0") == ["0 hits"]
     counted = json.loads("\n".join(search("--json", "--facets", "year,space", "--limit", "0")))
     assert counted == {"total": 3, "hits": [], "facets": {"year": {year: 3}, "space": {"DOCS": 2, "OPS": 1}}}
+
+
+def test_somebody_finds_counts_and_is_shown_what_that_person_may_read(filled_cloud, tmp_path):
+    """People and groups as Cloud names them: by ids."""
+    model = filled_cloud.model
+    model.add_user("5b10:anna", "Anna")
+    model.add_user("5b10:ben", "Ben")
+    group = model.permissions.add_group("Sales, EMEA", ["5b10:anna"]).id
+    model.restrict(model.find("Rollback"), groups=["Sales, EMEA"])
+    done = run(
+        *("sync", *credentials(filled_cloud), "--space", "DOCS", "--set", "enable_permissions=true"),
+        *("--storage", tmp_path),
+        token=filled_cloud.token,
+    )
+    assert done.returncode == 0, done.stderr
+    everyone = model.permissions.groups[EVERYONE].id
+
+    def search(*arguments):
+        done = run("search", "deployment", "--facets", "space", *arguments, "--storage", tmp_path)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout.splitlines()
+
+    anna = ["--as", "5b10:anna", "--groups", f"{everyone},{group}"]
+    assert search(*anna)[0].startswith("Rollback  [")
+    assert search(*anna, "--limit", "0") == ["space: DOCS 1", "1 hits"]
+    for somebody in (["--as", "5b10:anna"], ["--as", "5b10:ben", "--groups", everyone], ["--as", "anonymous"]):
+        assert search(*somebody) == ["space: none", "0 hits"]
+    found = json.loads("\n".join(search(*anna, "--json")))
+    assert (found["total"], found["facets"], len(found["hits"])) == (1, {"space": {"DOCS": 1}}, 1)
+
+
+def test_a_group_whose_name_holds_a_comma_stands_in_double_quotes(tmp_path):
+    write_as(tmp_path, [["group:Sales, EMEA"], ["group:staff"]])
+    found = run("search", "page", "--as", "anna", "--groups", 'staff, "Sales, EMEA"', "--storage", tmp_path)
+    assert found.stdout.endswith("1 hits\n")
+    assert run("search", "page", "--as", "anna", "--groups", "staff", "--storage", tmp_path).stdout == "0 hits\n"
+
+
+def test_documents_that_do_not_say_who_may_read_are_left_out_and_their_datasources_counted(tmp_path):
+    write_as(tmp_path, None)
+    for more in ([], ["--json"]):
+        done = run("search", "page", "--as", "anna", *more, "--storage", tmp_path)
+        assert (
+            "1 datasources have documents that do not say who may read them, which are left out (conformance)"
+            in done.stderr
+        )
+        assert (done.stdout == "0 hits\n") if not more else json.loads(done.stdout)["total"] == 0
+    everything = run("search", "page", "--storage", tmp_path)
+    assert (everything.stdout.endswith("1 hits\n"), everything.stderr) == (True, "")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--groups", "staff"], "Name the person with --as"),
+        (["--as", "anonymous", "--groups", "staff"], "a visitor is in no group"),
+        (["--as", "user:anna"], "is not the id of a user; write it as Confluence has it, without user:"),
+        (["--as", "anna", "--groups", "group:staff"], "is not the id of a group"),
+        (["--as", ""], "is not the id of a user"),
+    ],
+)
+def test_a_person_who_is_named_wrongly_is_refused_with_what_is_right(tmp_path, options, said):
+    write_as(tmp_path, [["anonymous"]])
+    done = run("search", "page", *options, "--storage", tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
+def write_as(tmp_path, permissions):
+    """Write a document with these permissions into the index that ``search`` reads."""
+    sink = LocalSink(index_file(tmp_path))
+    sink.open(OWNER)
+    sink.write([replace(make_document(1, 1), permissions=permissions)])
+    sink.close()
 
 
 @pytest.mark.parametrize(

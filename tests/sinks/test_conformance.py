@@ -27,6 +27,12 @@ class TestLocalSink(SinkConformance):
         with LocalIndex(self.path) as index:
             return index.get(document_id)
 
+    def readable_by(self, principals):
+        with LocalIndex(self.path) as index:
+            found = index.search(None, principals=principals, limit=1_000)
+            assert found.total == len(found.hits)
+            return {hit.content_id for hit in found.hits}
+
     def pass_time(self, seconds):
         """Tombstones have no age here, and nothing reads a clock."""
 

@@ -18,7 +18,7 @@ from airflow_provider_confluence.sinks.registry import make_sink as make_any_sin
 from airflow_provider_confluence.sync.checking import check_storage
 from airflow_provider_confluence.sync.run import run_once
 from airflow_provider_confluence.sync.storage import Storage
-from airflow_provider_confluence.testing.sink_conformance import DATASOURCE, SinkConformance
+from airflow_provider_confluence.testing.sink_conformance import DATASOURCE, OWNER, SinkConformance, make_document
 from tests.sinks.object_store import new_bucket
 from tests.sync.conftest import Wiki, fill
 
@@ -27,10 +27,31 @@ PAGE = Path(__file__).parents[2] / "docs" / "sinks" / "files.md"
 
 def documents_in(folder):
     """Return what the program of the documentation reads."""
-    (program,) = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    return list(documented()["current_documents"](folder))
+
+
+def documented():
+    """Return what the programs of the page define."""
     names = {}
-    exec(program, names)
-    return list(names["current_documents"](folder))
+    for program in re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL):
+        exec(program, names)
+    return names
+
+
+def test_the_program_of_the_page_gives_a_person_what_that_person_may_read(tmp_path):
+    sink = make_any_sink({"type": "files"}, "conformance", storage=tmp_path)
+    sink.open(OWNER)
+    of_levels = {1: [["group:staff"], ["user:anna"]], 2: [["group:staff"], ["user:ben"]], 3: [["anonymous"]], 4: None}
+    sink.write([replace(make_document(number, 1), permissions=levels) for number, levels in of_levels.items()])
+    sink.flush()
+    sink.close()
+
+    def readable(person, groups=()):
+        found = documented()["documents_for"](tmp_path / "conformance" / DATASOURCE, person, groups)
+        return {document["content_id"] for document in found}
+
+    assert readable("anna", ["staff"]) == {"1", "3"}
+    assert readable("anna") == readable(None) == {"3"}
 
 
 class _FilesSuite(SinkConformance):

@@ -299,11 +299,26 @@ def test_the_examples_of_the_documentation_run(tmp_path, monkeypatch, capsys, py
     monkeypatch.chdir(tmp_path)
     sink = LocalSink(Path("indexing_documents.sqlite3"))
     sink.open(OWNER)
-    sink.write([make_document(1, 1, title="Plan", content="the release notes of May")])
+    group = re.search(r'groups=\["(.+?)"\]', page)[1]
+    text = "the release notes of May"
+    sink.write(
+        [
+            replace(
+                make_document(1, 1, title="Plan", content=text), permissions=[["authenticated"], [f"group:{group}"]]
+            ),
+            replace(
+                make_document(2, 1, title="Draft", content=text),
+                permissions=[["authenticated"], ["user:ben"]],
+                type="note",
+            ),
+        ]
+    )
     sink.close()
 
     exec(compile("\n".join(examples), "local.md", "exec"), {})
     said = (
-        "1\nPlan https://one.example.com/wiki/pages/1 the **release** **notes** of May\n{'DOCS': 1}\n{'2026-03': 1}\n"
+        "2\nPlan https://one.example.com/wiki/pages/1 the **release** **notes** of May\n"
+        "Draft https://one.example.com/wiki/pages/2 the **release** **notes** of May\n"
+        "{'DOCS': 1}\n{'2026-03': 1}\n1 {'space': {'DOCS': 1}} 0\n"
     )
     assert capsys.readouterr().out == said

@@ -1,5 +1,6 @@
 """The sink postgres, held to the suite that every sink is held to, on a real server."""
 
+import re
 import secrets
 from functools import partial
 
@@ -9,6 +10,7 @@ from airflow_provider_confluence.documents import Document
 from airflow_provider_confluence.sinks.registry import make_sink as make_any_sink
 from airflow_provider_confluence.testing.sink_conformance import SinkConformance
 from airflow_provider_confluence.testing.tcp_proxy import TcpProxy
+from tests.sinks.test_postgres_search import documented
 
 
 class TestPostgresSink(SinkConformance):
@@ -34,6 +36,15 @@ class TestPostgresSink(SinkConformance):
         query = f'SELECT document FROM "{self.schema}".conformance WHERE id = %s'
         row = self.connection.execute(query, [document_id]).fetchone()
         return Document.from_json(row[0]) if row else None
+
+    def readable_by(self, principals):
+        """Search by the query of the page, for a word that all documents have, with other principals in the place of Alice's."""
+        query = documented("user:alice").replace("indexing_documents", "conformance").replace("LIMIT 10", "LIMIT 1000")
+        query = re.sub(r"'\{user:alice.*?\}'", "%s", query).replace("'release notes'", "'page'")
+        query = query.replace("SELECT title, url", "SELECT content_id", 1)
+        with self.connection.transaction():
+            self.connection.execute(f'SET LOCAL search_path = "{self.schema}"')
+            return {row[0] for row in self.connection.execute(query, [list(principals)]).fetchall()}
 
     def down(self):
         return self.proxy.down()

@@ -19,8 +19,15 @@ from airflow_provider_confluence.testing.sink_conformance import OWNER, make_doc
 PAGE = (Path(__file__).parents[2] / "docs" / "sinks" / "queue.md").read_text(encoding="utf-8")
 
 
+def test_the_example_of_who_may_read_says_what_stands_beside_it():
+    _, example = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    done = subprocess.run([sys.executable, "-c", example], capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.stdout.split() == re.findall(r"# (True|False)$", example, re.MULTILINE), done.stderr
+
+
 def test_the_consumer_of_the_page_keeps_the_newest_of_each_document(place):
-    (example,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    example, _ = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     sink = QueueSink(place.queue, conn_id="broker", connections=place.connections)
     sink.open(OWNER)
     first, gone = make_document(1, 5), make_tombstone(2, 7)

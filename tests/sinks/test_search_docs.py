@@ -39,7 +39,21 @@ EVERYTHING = replace(
     permissions=[["user:anna", "group:staff"], ["user:anna"]],
     warnings=("a table was cut",),
 )
+FOR_READERS = (
+    ("For staff and editors", [["group:all", "group:staff"], ["group:editors", "user:bob"]]),
+    ("For Alice", [["authenticated"], ["user:alice"]]),
+    ("For staff and Bob", [["group:staff"], ["user:bob"]]),
+    ("For nobody", [["anonymous"], []]),
+    ("For another staff", [["group:Staff"]]),
+)
 PAGE = Path(__file__).parents[2] / "docs" / "sinks" / "opensearch.md"
+
+
+def documented_queries():
+    """Return the bodies of searches on the page: the plain one, and the one of a reader."""
+    blocks = re.findall(r"```json\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    plain, of_reader = (json.loads(block) for block in blocks if '"query"' in block)
+    return plain, of_reader
 
 
 @pytest.fixture(params=["opensearch", "elasticsearch"])
@@ -54,6 +68,15 @@ def search(request, tmp_path):
             make_document(2, 1, title="Lunch", content="Soup and bread"),
             EVERYTHING,
             make_document(3, 1, title="検索", content="全文検索エンジンの使い方"),
+            *(
+                # Older than what the first query of the page asks for.
+                replace(
+                    make_document(number, 1, title=title, content="How a deployment goes back"),
+                    permissions=levels,
+                    updated="2019-03-01T09:30:00.000Z",
+                )
+                for number, (title, levels) in enumerate(FOR_READERS, 10)
+            ),
         ]
     )
     sink.flush()
@@ -68,17 +91,24 @@ def search(request, tmp_path):
 
 
 def test_the_query_of_the_page_finds_the_page_that_it_is_about(search):
-    [body] = [
-        json.loads(block)
-        for block in re.findall(r"```json\n(.*?)```", PAGE.read_text(), re.DOTALL)
-        if '"query"' in block
-    ]
+    body, _ = documented_queries()
 
     found = search(body)
 
     assert [hit["_source"]["title"] for hit in found["hits"]["hits"]] == ["Deployments"]
     assert "<em>roll</em>" in found["hits"]["hits"][0]["highlight"]["content"][0]
     assert found["aggregations"]["labels"]["buckets"][0]["key"] == "kept"
+
+
+def test_the_query_of_a_reader_finds_counts_and_shows_what_that_reader_may_read(search):
+    _, body = documented_queries()
+
+    found = search(body)
+
+    assert {hit["_source"]["title"] for hit in found["hits"]["hits"]} == {"For staff and editors", "For Alice"}
+    assert found["hits"]["total"]["value"] == 2
+    assert found["aggregations"]["labels"]["buckets"] == [{"key": "kept", "doc_count": 2}]
+    assert all("<em>" in hit["highlight"]["content"][0] for hit in found["hits"]["hits"])
 
 
 def test_a_document_with_every_field_there_is_is_taken_and_comes_back_whole(search):

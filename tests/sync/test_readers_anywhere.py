@@ -1,4 +1,5 @@
-"""Who may read a document is what the wiki says: random trees, groups, restrictions, changes and unreadable parts, both editions."""
+"""Whoever searches the index finds what the wiki lets them read: random trees, groups, restrictions, changes and unreadable parts, both
+editions."""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ import pytest
 
 from airflow_provider_confluence.confluence.client import ConnectionSettings, connect
 from airflow_provider_confluence.datasource import read_datasource
-from airflow_provider_confluence.sinks.memory import MemoryDestination, MemorySink
+from airflow_provider_confluence.sinks.local import LocalIndex, LocalSink
 from airflow_provider_confluence.sync.context import RunContext
 from airflow_provider_confluence.sync.run import run_once
 from airflow_provider_confluence.sync.storage import Storage
@@ -58,12 +59,13 @@ class World:
     folder: Path
     number: int
     items: list[str] = field(default_factory=list)
-    destination: MemoryDestination = field(default_factory=MemoryDestination)
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.number)
         self.model = self.sandbox.model
         self.key = f"S{self.number}"
+        self.datasource_id = f"docs{self.number}"
+        self.index = self.folder.parent / "index.sqlite3"  # that of all worlds
         for name, values in READINGS.items():
             setattr(self.model.readings, name, self.chance.choice(values))
         if self.sandbox.edition == "datacenter":  # where attachments are listed by the search alone
@@ -148,9 +150,9 @@ class World:
         context = RunContext(
             storage=Storage(self.folder),
             connect=lambda _: connect(settings),
-            make_sink=lambda _: MemorySink(self.destination),
+            make_sink=lambda _: LocalSink(self.index),
         )
-        return run_once(context, read_datasource("docs", self.definition), mode=mode)
+        return run_once(context, read_datasource(self.datasource_id, self.definition), mode=mode)
 
     # ------------------------------------------------------------------------------------ what the wiki says
     def chain(self, content_id: str) -> list:
@@ -181,11 +183,23 @@ class World:
 
     def check(self, result) -> int:
         """Hold the index against the wiki; return how many pairs of a reader and a document were compared."""
-        found = {document.content_id: document for document in self.destination.documents().values()}
+        with LocalIndex(self.index) as index:
+            return self.check_index(index, result)
+
+    def found_by(self, index: LocalIndex, principals: set[str] | None) -> dict[str, str]:
+        """Return what a search finds that knows who searches (or does not): ids of documents by content id."""
+        found = index.search(None, datasource=self.datasource_id, principals=principals, limit=10_000, facets=["type"])
+        assert found.total == len(found.hits) == sum(found.facets["type"].values())
+        return {hit.content_id: hit.id for hit in found.hits}
+
+    def check_index(self, index: LocalIndex, result) -> int:
+        found = {content_id: index.get(id_) for content_id, id_ in self.found_by(index, None).items()}
         there = {r.id for r in self.model.visible([self.key], ["page", "blogpost", "attachment", "comment"])}
         if not self.definition.get("enable_permissions"):
             assert set(found) == {i for i in there if self.is_told(i) and not self.is_restricted(i)}
             assert all(document.permissions is None for document in found.values())
+            for person in (*PEOPLE, None):
+                assert self.found_by(index, self.principals(person)) == {}
             return len(there)
         assert set(found) == there
         space = self.model.space(self.key)
@@ -198,12 +212,9 @@ class World:
             readings.anonymous_access &= access.refused
         assert result.counts["unreadable"] == sum([] in document.permissions for document in found.values())
         for person in (*PEOPLE, None):
-            principals = self.principals(person)
-            for content_id, document in found.items():
-                may = all(principals & set(level) for level in document.permissions)
-                assert may == (content_id not in closed and self.model.may_read(person, content_id)), (
-                    f"{person} and {content_id}: {document.permissions}"
-                )
+            readable = {i for i in found if i not in closed and self.model.may_read(person, i)}
+            shown = set(self.found_by(index, self.principals(person)))
+            assert shown == readable, f"{person}: { {i: found[i].permissions for i in shown ^ readable} }"
         return len(found) * (len(PEOPLE) + 1)
 
 
