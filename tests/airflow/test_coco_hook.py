@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from airflow_provider_confluence.get_provider_info import get_provider_info
-from airflow_provider_confluence.hooks.coco import CocoHook
 from airflow_provider_confluence.testing.coco import PERMISSIONS, FakeCoco
 
 
@@ -17,6 +16,8 @@ def set_connection(monkeypatch: pytest.MonkeyPatch, **fields: Any) -> None:
 
 
 def test_a_good_token_is_said_to_be_with_the_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow_provider_confluence.hooks.coco import CocoHook
+
     with FakeCoco(version="0.10.2") as coco:
         set_connection(monkeypatch, host=coco.endpoint, password=coco.token)
         works, sentence = CocoHook().test_connection()
@@ -26,6 +27,8 @@ def test_a_good_token_is_said_to_be_with_the_version(monkeypatch: pytest.MonkeyP
 
 
 def test_what_is_wrong_is_said_without_the_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow_provider_confluence.hooks.coco import CocoHook
+
     with FakeCoco() as coco:
         token = coco.add_token("ann", PERMISSIONS - {"coco#document/update"})
         set_connection(monkeypatch, host=coco.endpoint, password=token)
@@ -37,6 +40,8 @@ def test_what_is_wrong_is_said_without_the_token(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_connection_that_is_not_there_is_said() -> None:
+    from airflow_provider_confluence.hooks.coco import CocoHook
+
     works, sentence = CocoHook("no_such_connection").test_connection()
     assert (works, "no_such_connection" in sentence) == (False, True)
 

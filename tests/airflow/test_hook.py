@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
 
 from airflow_provider_confluence.datasource import read_datasource
 from airflow_provider_confluence.errors import AccessDeniedError, ConfigurationError
-from airflow_provider_confluence.hooks.confluence import ConfluenceHook
 from airflow_provider_confluence.testing.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from airflow_provider_confluence.hooks.confluence import ConfluenceHook
 
 TOKEN = "s3cr3t/token+with=signs"
 
@@ -22,6 +24,8 @@ def connection(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return a function that makes the connection confluence_default: from fields, or from a URI."""
 
     def make(uri: str | None = None, **fields: Any) -> ConfluenceHook:
+        from airflow_provider_confluence.hooks.confluence import ConfluenceHook
+
         value = {"conn_type": "confluence", "host": "https://wiki.example.com", "password": TOKEN, **fields}
         monkeypatch.setenv("AIRFLOW_CONN_CONFLUENCE_DEFAULT", uri or json.dumps(value))
         return ConfluenceHook()
@@ -35,6 +39,8 @@ def for_sandbox(sandbox: Sandbox, **changes: Any) -> dict[str, Any]:
 
 # ------------------------------------------------------------------------------------------ what it lends
 def test_making_a_hook_looks_nothing_up() -> None:
+    from airflow_provider_confluence.hooks.confluence import ConfluenceHook
+
     assert ConfluenceHook("no_such_connection").confluence_conn_id == "no_such_connection"
 
 
@@ -201,6 +207,8 @@ def test_a_wrong_field_is_named(connection: Any, fields: dict[str, Any], message
 
 
 def test_a_connection_that_does_not_exist_is_a_configuration_error() -> None:
+    from airflow_provider_confluence.hooks.confluence import ConfluenceHook
+
     with pytest.raises(ConfigurationError, match="there is no connection nowhere; make one of type Confluence"):
         _ = ConfluenceHook("nowhere").settings
 

@@ -6,7 +6,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +93,9 @@ def children() -> list[int]:
     return found
 
 
-def extract(extractor: Extractor, name: str, data: bytes) -> Any:
+def extract(extractor: Extractor, name: str, data: bytes | Callable[[], bytes]) -> Any:
     path = extractor.new_file()
-    path.write_bytes(data)
+    path.write_bytes(data() if callable(data) else data)
     return extractor.extract(path, name)
 
 
