@@ -205,10 +205,10 @@ def make_broker(connection: SinkConnection) -> Broker:
 
 def missing_library(conn_type: str) -> str:
     """Return what to install."""
-    also = {"redis": ' "kombu[redis]"', "rediss": ' "kombu[redis]"', "aws": ' "kombu[sqs]"'}.get(conn_type, "")
+    also = {"redis": " 'kombu[redis]'", "rediss": " 'kombu[redis]'", "aws": " 'kombu[sqs]'"}.get(conn_type, "")
     return (
         f"a queue on a connection of type {conn_type} needs packages that are not installed: "
-        f"pip install airflow-provider-confluence[queue]{also}"
+        f"pip install 'airflow-provider-confluence[queue]'{also}"
     )
 
 

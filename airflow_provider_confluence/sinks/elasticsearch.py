@@ -25,7 +25,7 @@ class _Connection:
             from elastic_transport import NodeConfig, Urllib3HttpNode
         except ImportError as error:
             raise ConfigurationError(
-                "the Elasticsearch sink needs elasticsearch-py: pip install airflow-provider-confluence[elasticsearch]"
+                "the Elasticsearch sink needs elasticsearch-py: pip install 'airflow-provider-confluence[elasticsearch]'"
             ) from error
         # Where a context is given it says it all, and the library takes nothing beside it.
         unverified: dict[str, Any] = {"verify_certs": False, "ssl_show_warn": False} if not reach.tls else {}

@@ -94,6 +94,6 @@ def _validator() -> Any:
         from jsonschema import Draft202012Validator
     except ImportError as error:
         raise ConfigurationError(
-            "messages are checked with jsonschema, which is not installed: pip install airflow-provider-confluence[queue]"
+            "messages are checked with jsonschema, which is not installed: pip install 'airflow-provider-confluence[queue]'"
         ) from error
     return Draft202012Validator(message_schema())

@@ -23,7 +23,7 @@ class _Connection:
             from opensearchpy import Urllib3HttpConnection
         except ImportError as error:
             raise ConfigurationError(
-                "the OpenSearch sink needs opensearch-py: pip install airflow-provider-confluence[opensearch]"
+                "the OpenSearch sink needs opensearch-py: pip install 'airflow-provider-confluence[opensearch]'"
             ) from error
         # It writes every body into the log, at level INFO, and every failed request at WARNING: texts of pages have no place there.
         for name in ("opensearch", "opensearchpy.trace"):

@@ -186,7 +186,7 @@ def _notes(extractions: Iterable[ExtractCounts]) -> list[str]:
     if not without:
         return []
     return [
-        f"{without} attachments are indexed without their text: to read them, pip install airflow-provider-confluence[attachments]"
+        f"{without} attachments are indexed without their text: to read them, pip install 'airflow-provider-confluence[attachments]'"
     ]
 
 

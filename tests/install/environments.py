@@ -22,6 +22,7 @@ import tempfile
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 from email.parser import Parser
 from pathlib import Path
 
@@ -173,10 +174,13 @@ def floors(extras: Iterable[str] = ()) -> list[str]:
 
 def requirements() -> list[Requirement]:
     """Return what the wheel requires, as its metadata say."""
-    with zipfile.ZipFile(wheel()) as archive:
-        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
-        metadata = Parser().parsestr(archive.read(name).decode())
-    return [Requirement(text) for text in metadata.get_all("Requires-Dist", ())]
+    return [Requirement(text) for text in _metadata().get_all("Requires-Dist", ())]
+
+
+def classified_pythons() -> list[str]:
+    """Return the versions of Python that the wheel says it is for, such as ``3.12``."""
+    stated = (text.rpartition(" :: ")[2] for text in _metadata().get_all("Classifier", ()) if "Python :: 3." in text)
+    return sorted(stated, key=lambda version: [int(part) for part in version.split(".")])
 
 
 def pythons() -> dict[str, Path]:
@@ -202,6 +206,12 @@ def find_uv() -> str | None:
     """Return uv's path: of the PATH, or the one that ``make`` put into the checkout; ``None`` where there is none."""
     own = ROOT / ".uv" / "bin" / "uv"
     return shutil.which("uv") or (str(own) if own.exists() else None)
+
+
+def _metadata() -> Message:
+    with zipfile.ZipFile(wheel()) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        return Parser().parsestr(archive.read(name).decode())
 
 
 def _answers(python: Path, version: str) -> bool:

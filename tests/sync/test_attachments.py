@@ -152,7 +152,7 @@ def test_without_the_extra_the_run_is_clean_and_says_once_what_to_install(wiki, 
         result = wiki.run()
     assert result.clean
     assert result.notes == (
-        "2 attachments are indexed without their text: to read them, pip install airflow-provider-confluence[attachments]",
+        "2 attachments are indexed without their text: to read them, pip install 'airflow-provider-confluence[attachments]'",
     )
     assert wiki.documents()[attached].outcome == "no_extractor"
     # Installed, it is used in the next run.
