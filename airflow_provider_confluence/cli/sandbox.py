@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _EXAMPLES = """
 airflow-confluence sandbox
+airflow-confluence sandbox --port 8090 --token sandbox-token
 airflow-confluence sandbox --deployment datacenter --pages 10000 --seed 7
 """
 
@@ -29,6 +30,11 @@ def add(commands: common.Commands) -> None:
     )
     parser.add_argument("--deployment", choices=("cloud", "datacenter"), default="cloud")
     parser.add_argument("--port", type=int, default=0, help="default: any free one")
+    parser.add_argument(
+        "--token",
+        metavar="TOKEN",
+        help="the token that it takes, made up by you, so that a connection to it outlives a restart (default: a new one each time)",
+    )
     parser.add_argument("--pages", type=int, metavar="N", help="a generated wiki of N pages instead of the sample")
     parser.add_argument("--seed", type=int, metavar="N", help="seed of the generated wiki")
     parser.set_defaults(command=_run)
@@ -43,6 +49,7 @@ def _run(options: argparse.Namespace) -> int:
         port=options.port,
         pages=options.pages,
         seed=options.seed,
+        token=options.token,
         say=(lambda _: None) if options.json else functools.partial(print, flush=True),
         started=_print if options.json else None,
     )

@@ -96,7 +96,7 @@ def _run(options: argparse.Namespace) -> int:
         found = print_hits(index, query, **wanted)
     for facet, counts in found.facets.items():
         print(f"{facet}: {', '.join(f'{value} {count}' for value, count in counts.items()) or 'none'}")
-    print(f"{found.total} hits")
+    print(f"{found.total} hit{'' if found.total == 1 else 's'}")
     return 0
 
 

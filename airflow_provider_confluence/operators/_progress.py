@@ -31,7 +31,7 @@ class Progress:
     def step(self, event: Event) -> None:
         """Take an event of a step; called in the task's main thread."""
         if event.name in ("planned", "committed"):
-            self._log.info("%s %s: %s", event.name, event.datasource_id, _words(event.numbers))
+            self._log.info("%s %s: %s", event.name, event.datasource_id, in_words(event.numbers))
             self._count(event)
             return
         now = self._clock()
@@ -39,7 +39,7 @@ class Progress:
             return
         self._shown_at = now
         where = f", {event.where}" if event.where else ""
-        self._log.info("%s %s%s: %s", event.name, event.datasource_id, where, _words(event.numbers))
+        self._log.info("%s %s%s: %s", event.name, event.datasource_id, where, in_words(event.numbers))
         self._store({"step": event.name, "where": event.where, **event.numbers})
 
     def request(self, event: RequestDone | Throttled) -> None:
@@ -76,5 +76,11 @@ class Progress:
             self._log.warning("statistics cannot be sent", exc_info=True)
 
 
-def _words(numbers: Mapping[str, int]) -> str:
-    return ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in numbers.items() if number)
+def in_words(counts: Mapping[str, Any]) -> str:
+    """Return counts as a person reads them: what is not zero, and for counts within counts those in brackets."""
+    said = [
+        f"{name.replace('_', ' ')} {f'({in_words(count)})' if isinstance(count, Mapping) else count}"
+        for name, count in counts.items()
+        if count
+    ]
+    return ", ".join(said) or "nothing"

@@ -15,6 +15,7 @@ from airflow.sdk import AssetAlias, BaseOperator, TriggerRule
 
 from airflow_provider_confluence.assets import create_asset
 from airflow_provider_confluence.operators._deployment import CONNECTOR_VARIABLE, DATASOURCES_VARIABLE
+from airflow_provider_confluence.operators._progress import Progress, in_words
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset, Context
@@ -104,7 +105,6 @@ class _ConfluenceOperator(BaseOperator):
     ) -> RunContext:
         from airflow_provider_confluence.hooks.confluence import ConfluenceHook
         from airflow_provider_confluence.operators import _deployment as deployment
-        from airflow_provider_confluence.operators._progress import Progress
         from airflow_provider_confluence.sync.context import RunContext
 
         progress = Progress(self.log, context)
@@ -277,7 +277,7 @@ class ConfluenceExtractOperator(_ShardOperator):
             image_to_text=self.image_to_text,
         )
         counts = asdict(extract(run, to_do["datasource_id"], to_do["revision"], to_do["shard"]))
-        self.log.info("extracted shard %s: %s", to_do["shard"], counts)
+        self.log.info("extracted shard %s: %s", to_do["shard"], in_words(counts))
         return counts
 
 
@@ -293,7 +293,7 @@ class ConfluenceIndexOperator(_ShardOperator):
         to_do = self.reference
         run = self._run_context(context)
         counts = asdict(index(run, to_do["datasource_id"], to_do["revision"], to_do["shard"]))
-        self.log.info("indexed shard %s: %s", to_do["shard"], counts)
+        self.log.info("indexed shard %s: %s", to_do["shard"], in_words(counts))
         return counts
 
 
@@ -356,6 +356,8 @@ class ConfluenceCommitOperator(_ConfluenceOperator):
             "verdict": verdict(result),
         }
         self.log.info(summary["verdict"])
+        for note in result.notes:
+            self.log.info("note: %s", note)
         ti.xcom_push(COUNTS_KEY, summary["counts"])
         mirror.show(result, str(summary["verdict"]), run.storage)
         if result.changed:

@@ -141,6 +141,13 @@ def test_progress_is_told_by_time_and_not_by_item(told: Any) -> None:
     assert told.store["progress"] == {"step": "extracted", "where": "shard 0", "done": 89, "of": 100}
 
 
+def test_what_did_not_happen_is_not_told(told: Any) -> None:
+    for counts in ({"fetched": 33, "failed": 0, "staged_before": 2}, {"fetched": 0}):
+        told.clock.now += 20
+        told.progress.step(Event("extracted", "docs", counts))
+    assert told.lines() == ["extracted docs: fetched 33, staged before 2", "extracted docs: nothing"]
+
+
 def test_a_pause_is_told_at_once_and_then_by_time(told: Any) -> None:
     for _ in range(20):
         told.progress.request(Throttled(0.01, "pacing"))

@@ -260,7 +260,7 @@ def test_purge_refuses_what_the_configuration_enables(indexed):
     done = run("purge", "docs", "--storage", indexed, "--datasources", file, "--yes")
     assert done.returncode == 2
     assert "is enabled" in done.stderr
-    assert run("search", "rollback", "--storage", indexed).stdout.endswith("1 hits\n")
+    assert run("search", "rollback", "--storage", indexed).stdout.endswith("\n1 hit\n")
 
 
 def test_purge_asks_nobody_when_nobody_is_there(indexed):

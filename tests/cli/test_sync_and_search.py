@@ -30,7 +30,7 @@ def test_sync_then_search_finds_the_page_with_title_snippet_and_address(filled, 
     assert lines[0] == "Rollback  [DOCS, page]"
     assert lines[1].strip() == "How to roll back a deployment"
     assert lines[2].strip().startswith(filled.endpoint)
-    assert lines[-1] == "1 hits"
+    assert lines[-1] == "1 hit"
 
 
 def test_blogposts_attachments_and_comments_are_indexed_when_asked_for(filled, tmp_path):
@@ -290,7 +290,7 @@ def test_any_setting_of_a_datasource_can_be_set(filled_cloud, tmp_path):
     assert listed(f"root_pages={home}") == 2
     assert listed("queue.name=elsewhere") == 5
     found = run("search", "old", "--queue", "elsewhere", "--storage", tmp_path / "queue.name=elsewhere")
-    assert found.stdout.splitlines()[-1] == "1 hits"
+    assert found.stdout.splitlines()[-1] == "1 hit"
 
 
 @pytest.mark.parametrize(
@@ -455,6 +455,22 @@ def test_the_sandbox_says_where_it_is_as_json():
             served.terminate()
     assert {"endpoint", "username", "token", "spaces", "admin"} == said.keys()
     assert "DOCS" in said["spaces"]
+
+
+def test_a_connection_to_the_sandbox_outlives_its_restart():
+    def serve(*options):
+        with subprocess.Popen([*PROGRAM, "sandbox", "--json", *options], stdout=subprocess.PIPE, text=True) as served:
+            try:
+                said = json.loads(served.stdout.readline())
+                done = run("check", "--endpoint", said["endpoint"], "--username", said["username"], token="made-up")
+            finally:
+                served.terminate()
+        return said["endpoint"], done.returncode
+
+    endpoint, code = serve("--token", "made-up")
+    assert code == 0
+    port = endpoint.removesuffix("/wiki").rpartition(":")[2]
+    assert serve("--token", "made-up", "--port", port) == (endpoint, 0)
 
 
 def test_these_commands_import_no_airflow():
