@@ -165,5 +165,5 @@ def test_the_extra_that_is_not_installed_is_named(monkeypatch):
         sink = import_module(f"airflow_provider_confluence.sinks.{kind}").from_settings(
             {"type": kind}, "docs", storage=None, connections=lambda conn_id, kind=kind: connection_to(kind, 1, conn_id)
         )
-        with pytest.raises(ConfigurationError, match=rf"pip install airflow-provider-confluence\[{kind}\]"):
+        with pytest.raises(ConfigurationError, match=rf"pip install .airflow-provider-confluence\[{kind}\]"):
             sink.open(OWNER)
