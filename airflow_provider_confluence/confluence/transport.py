@@ -112,7 +112,7 @@ class Transport:
         self._observer = observer
         self._clock = clock
         self._lock = threading.Lock()
-        self._connection: tuple[requests.Session, AtlassianRestAPI] | None = None
+        self._connection: requests.Session | None = None
         self._opened_for: str | None = None
         self._was_answered = False
         self._in_use = InUse()
@@ -126,14 +126,26 @@ class Transport:
 
     @property
     def rest_api(self) -> AtlassianRestAPI:
-        """The library's object over this session, with its retries off. 1 request where a cloud id must be looked up first."""
+        """The library's object over this session, with its retries off. 1 request where a cloud id must be looked up first.
+
+        Importing the library takes half a second of CPU, so it is made for those who ask for it.
+        """
+        from atlassian.rest_client import AtlassianRestAPI
+
         self.base(Patience(self.gate.patience_seconds, "the first request"))
-        return self._opened()[1]
+        return AtlassianRestAPI(
+            self.route.base,
+            timeout=int(self._settings.timeout_seconds) or 1,
+            session=self._opened(),
+            cloud=self._cloud,
+            backoff_and_retry=False,
+            retry_with_header=False,
+        )
 
     @property
     def session(self) -> requests.Session:
         """The session itself, for requests that must be neither repeated nor judged; the credential goes to this site alone."""
-        return self._opened()[0]
+        return self._opened()
 
     @property
     def slowest_answer_seconds(self) -> float:
@@ -145,7 +157,7 @@ class Transport:
         with self._lock:
             connection, self._connection = self._connection, None
         if connection is not None:
-            connection[0].close()
+            connection.close()
 
     def cut(self, cancelled: threading.Event) -> None:
         """Break off the requests of a caller who has stopped; to be repeated until its threads have ended."""
@@ -335,7 +347,7 @@ class Transport:
         """
         import requests
 
-        session = session or self._opened()[0]
+        session = session or self._opened()
         with self.gate.passing(patience, self._tell):
             with self._lock:
                 self.requests_made += 1
@@ -424,33 +436,23 @@ class Transport:
         self.gate.hold(seconds, "back_off", patience, self._tell)
 
     # ------------------------------------------------------------------------------------------ the session
-    def _opened(self) -> tuple[requests.Session, AtlassianRestAPI]:
+    def _opened(self) -> requests.Session:
         with self._lock:
             # A session proves itself to one host alone; when the way has turned to another one, it takes a new session.
             if self._connection is None or self._opened_for != self.route.base:
                 old, self._opened_for = self._connection, self.route.base
                 self._connection = self._open()
                 if old is not None:
-                    old[0].close()
+                    old.close()
             return self._connection
 
-    def _open(self) -> tuple[requests.Session, AtlassianRestAPI]:
-        from atlassian.rest_client import AtlassianRestAPI
-
+    def _open(self) -> requests.Session:
         settings = self._settings
         if not settings.verify_ssl:
             _log.warning("TLS verification is off for %s: anybody on the way can read the credential", self.site)
         session = self.new_session(OriginAuth(origin_of(self.route.base), self._authorization))
         session.headers["X-Atlassian-Token"] = "no-check"
-        rest_api = AtlassianRestAPI(
-            self.route.base,
-            timeout=int(settings.timeout_seconds) or 1,
-            session=session,
-            cloud=self._cloud,
-            backoff_and_retry=False,
-            retry_with_header=False,
-        )
-        return session, rest_api
+        return session
 
     def new_session(self, auth: OriginAuth, *, admits: Callable[[str], bool] | None = None) -> requests.Session:
         """Return a session with this connection's proxy, certificates and time-outs, for the requests of :meth:`exchange`.

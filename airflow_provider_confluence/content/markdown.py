@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Literal
 
 from airflow_provider_confluence.content.assembling import assembled, edges, raised
@@ -112,26 +113,14 @@ def _linked(blocks: Iterable[Block]) -> Iterator[tuple[Reference, str]]:
     waiting.extend(reversed(tuple(blocks)))
     while waiting:
         node = waiting.pop()
-        inner: list[Block | Inline] = []
         if isinstance(node, Link):
             yield node.reference, inline_text(node.children)
-            inner.extend(node.children)
         elif isinstance(node, Include):
             yield node.reference, ""
-        elif isinstance(node, (Paragraph, Heading)):
-            inner.extend(node.inlines)
-        elif isinstance(node, Styled):
-            inner.extend(node.children)
-        elif isinstance(node, Image):
-            inner.extend(node.caption)
-        elif isinstance(node, (Quote, Panel, Group, Excerpt)):
-            inner.extend(node.blocks)
-        elif isinstance(node, List):
-            inner.extend(block for item in node.items for block in item.blocks)
-        elif isinstance(node, Table):
-            inner.extend(node.caption)
-            inner.extend(block for row in node.rows for cell in row for block in cell.blocks)
-        waiting.extend(reversed(inner))
+        inside = _INSIDE.get(node.__class__)
+        if inside is not None:
+            # Most of what there is, is text, and nothing is in it.
+            waiting.extend([each for each in inside(node) if each.__class__ is not str][::-1])
 
 
 class _Writer:
@@ -428,6 +417,20 @@ class _Writer:
         return _BREAKS[where].join(part for part in (written, caption) if part)
 
 
+# What may hold links, and what is in it, in the order of the text.
+_INSIDE: Mapping[type, Callable[[Any], Sequence[Block | Inline]]] = {
+    Paragraph: attrgetter("inlines"),
+    Heading: attrgetter("inlines"),
+    Link: attrgetter("children"),
+    Styled: attrgetter("children"),
+    Image: attrgetter("caption"),
+    Quote: attrgetter("blocks"),
+    Panel: attrgetter("blocks"),
+    Group: attrgetter("blocks"),
+    Excerpt: attrgetter("blocks"),
+    List: lambda node: [block for item in node.items for block in item.blocks],
+    Table: lambda node: [*node.caption, *(block for row in node.rows for cell in row for block in cell.blocks)],
+}
 _BLOCKS: Mapping[type, Callable[[_Writer, Any], str]] = {
     Paragraph: _Writer._paragraph,
     Heading: _Writer._heading,

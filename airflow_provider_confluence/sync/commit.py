@@ -13,6 +13,7 @@ from typing import Any
 
 from airflow_provider_confluence.errors import SupersededError
 from airflow_provider_confluence.sync.attachment_cache import AttachmentCache
+from airflow_provider_confluence.sync.collecting import few_collections
 from airflow_provider_confluence.sync.context import Event, RunContext
 from airflow_provider_confluence.sync.extract import ExtractCounts, extracted
 from airflow_provider_confluence.sync.journal import Head, Journal, Plan
@@ -60,6 +61,7 @@ class RunResult:
         return not self.problems
 
 
+@few_collections()
 def commit(run: RunContext, datasource_id: str, revision: int) -> RunResult:
     """Absorb the receipts of a run, write the next generation and move the head. Repeated, it reports again what it came to.
 

@@ -18,6 +18,7 @@ from airflow_provider_confluence.documents import Document, Entry, Failure, Tomb
 from airflow_provider_confluence.errors import ConfluenceProviderError
 from airflow_provider_confluence.sync.assemble import Text, assemble
 from airflow_provider_confluence.sync.attachments import AttachmentTexts
+from airflow_provider_confluence.sync.collecting import few_collections
 from airflow_provider_confluence.sync.context import Event, RunContext
 from airflow_provider_confluence.sync.includes import LINKED, Place, Titles
 from airflow_provider_confluence.sync.journal import Journal, Plan, PlanItem
@@ -51,6 +52,7 @@ class ExtractCounts:
     attachments: Mapping[str, int] = field(default_factory=dict)
 
 
+@few_collections()
 def extract(run: RunContext, datasource_id: str, revision: int, shard: int) -> ExtractCounts:
     """Stage the documents of one shard. Cost in requests: about ⌈items / 50⌉. A repeated call fetches only what is missing.
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from airflow_provider_confluence.sinks.base import Answer, Owner, RebuildingSink, Sink
+from airflow_provider_confluence.sync.collecting import few_collections
 from airflow_provider_confluence.sync.context import Event, RunContext
 from airflow_provider_confluence.sync.extract import read_staged
 from airflow_provider_confluence.sync.journal import Journal, Plan
@@ -28,6 +29,7 @@ class IndexCounts:
     written_before: int = 0
 
 
+@few_collections()
 def index(run: RunContext, datasource_id: str, revision: int, shard: int) -> IndexCounts:
     """Write one shard to the sink. A repeated call writes only batches without receipts, and each write again is harmless.
 

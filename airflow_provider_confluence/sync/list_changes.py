@@ -18,6 +18,7 @@ from airflow_provider_confluence.errors import ConfigurationError, OwnershipErro
 from airflow_provider_confluence.sinks.base import Owner
 from airflow_provider_confluence.sync.arrivals import notes_for, tell_others
 from airflow_provider_confluence.sync.choosing import choose_mode
+from airflow_provider_confluence.sync.collecting import few_collections
 from airflow_provider_confluence.sync.context import Event, RunContext
 from airflow_provider_confluence.sync.includes import titles_now
 from airflow_provider_confluence.sync.journal import Head, Journal, Plan, PlanItem
@@ -51,6 +52,7 @@ class PlanReference:
     counts: Mapping[str, int]
 
 
+@few_collections()
 def list_changes(
     run: RunContext,
     datasource: Datasource,

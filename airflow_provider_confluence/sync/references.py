@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +18,10 @@ from airflow_provider_confluence.sync.includes import LINKED, Includes, LinkedTy
 from airflow_provider_confluence.sync.manifest import TITLE_ALONE, Edge
 from airflow_provider_confluence.sync.smart_links import read_link
 
+# An address that joining would give back as it is, as nearly all are; joining takes 40 times as long as to see that.
+_WHOLE = re.compile(
+    r"https?://[^/?#;\[\]\s\x00-\x20\x7f-\U0010ffff]+(?:/[^?#;\s\x00-\x20]*)?(?:\?[^#;\s\x00-\x20]+)?(?:#[^\s\x00-\x20]+)?\Z"
+)
 _NOT_IN_A_PATH = frozenset("/\\%;")
 _SHOWN = ("current", "archived")
 # No account id (128 characters), user key or user name (255) is longer. Data Center is asked for people by address, and an address that is
@@ -184,8 +189,15 @@ class _Resolver:
         self._includes = includes
         # The pages on the way from the document to this body: none of them is shown within itself.
         self._way = above | {entry.content_id}
+        # Text, links, outline and properties of one body ask for the same references.
+        self._answers: dict[model.Reference, model.Resolved | None] = {}
 
     def __call__(self, reference: model.Reference) -> model.Resolved | None:
+        if reference not in self._answers:
+            self._answers[reference] = self._answer(reference)
+        return self._answers[reference]
+
+    def _answer(self, reference: model.Reference) -> model.Resolved | None:
         if isinstance(reference, model.UserReference):
             return model.Resolved(text=self._names.get(reference.id))
         if isinstance(reference, model.IncludeReference):
@@ -253,6 +265,8 @@ class _Resolver:
 
 def absolute(url: str, entry: Entry, site: str) -> str:
     """Return an address as the item in which it stands means it. Never raises."""
+    if _WHOLE.match(url):
+        return url
     try:
         return urljoin(entry.url or f"{site}/", url)
     except ValueError:  # an author may type anything into a link

@@ -25,6 +25,8 @@ def read_link(url: str, site: str) -> tuple[str | None, str | None]:
 
     Pages are read only of this site; the key of a Jira issue also of another one. Never raises.
     """
+    if "/browse/" not in url and url[: len(site)].lower() != site.lower():
+        return None, None
     try:
         parts = urlsplit(url)
         home = urlsplit(site)
