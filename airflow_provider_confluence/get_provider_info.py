@@ -71,6 +71,12 @@ def get_provider_info() -> dict[str, Any]:
             }
         ],
         "cli": ["airflow_provider_confluence.cli.airflow_group.get_commands"],
+        "plugins": [
+            {
+                "name": "confluence",
+                "plugin-class": "airflow_provider_confluence.plugins.confluence.ConfluencePlugin",
+            }
+        ],
         "config": {
             "confluence": {
                 "description": "Where the provider keeps its state, and how it reads pictures.",

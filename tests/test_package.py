@@ -73,9 +73,17 @@ def test_the_wheel_says_what_it_is(unpacked):
         assert f"Requires-Dist: {requirement}" in text
     (entry_points,) = unpacked.glob("*.dist-info/entry_points.txt")
     assert "airflow-confluence = airflow_provider_confluence.cli:main" in entry_points.read_text()
+    assert "confluence = airflow_provider_confluence.plugins.confluence:ConfluencePlugin" in entry_points.read_text()
     assert (unpacked / "airflow_provider_confluence" / "py.typed").exists()
     schema = json.loads((unpacked / "airflow_provider_confluence" / "datasources.schema.json").read_text())
     assert "space" in schema["definitions"]["datasource"]["properties"]
+
+
+def test_the_wheel_holds_every_file_of_the_page_in_the_ui(unpacked):
+    page = "airflow_provider_confluence/plugins/page"
+    there = {file.name for file in (CHECKOUT / page).iterdir()}
+    assert {"index.html", "page.css", "main.js"} <= there
+    assert {file.name for file in (unpacked / page).iterdir()} == there
 
 
 def test_the_pinned_requirements_name_no_index_and_pin_everything_by_hash():

@@ -32,15 +32,25 @@ class Standalone:
     It is started with few workers: the default of 32 brings a small machine down (the scheduler dies with "database is locked").
 
     :param home: AIRFLOW_HOME; made where absent. :param dags: the folder of DAG files.
+    :param users: further users besides the administrator: role by name. :param path: the path behind which the UI is, such as ``/airflow``.
     :param environment: further environment variables, such as ``AIRFLOW__CONFLUENCE__STORAGE_PATH``.
     """
 
-    def __init__(self, home: Path, dags: Path, *, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        dags: Path,
+        *,
+        users: Mapping[str, str] | None = None,
+        path: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self.home = home.resolve()
         self.dags = dags.resolve()
         self.port = _free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http://127.0.0.1:{self.port}{path}"
         self.username = _USER
+        self._users = {_USER: "admin", **(users or {})}
         self.log = self.home / "standalone.log"
         self._environment = dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
@@ -93,8 +103,12 @@ class Standalone:
     @property
     def password(self) -> str:
         """The password that Airflow made for :attr:`username`."""
+        return self.password_of(self.username)
+
+    def password_of(self, user: str) -> str:
+        """Return the password that Airflow made for a user."""
         made = json.loads((self.home / "passwords.json").read_text())
-        return str(made[self.username])
+        return str(made[user])
 
     # ---------------------------------------------------------------- REST
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
@@ -213,7 +227,9 @@ class Standalone:
             "AIRFLOW__CORE__PARALLELISM": "4",
             "AIRFLOW__CORE__TEST_CONNECTION": "Enabled",
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.url}/execution/",
-            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": f"{_USER}:admin",
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(
+                f"{name}:{role}" for name, role in self._users.items()
+            ),
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.home / "passwords.json"),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{database}",
             "AIRFLOW__API__HOST": "127.0.0.1",

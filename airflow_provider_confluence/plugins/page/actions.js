@@ -1,0 +1,94 @@
+// The buttons: each starts a run of the datasource's DAG, with the parameters that the form of Airflow would give it.
+
+import { mayStart, post } from "./api.js";
+import { el, say } from "./dom.js";
+
+const ACTIONS = [
+  { label: "Sync now", mode: "auto", hint: "Looks at what changed last." },
+  { label: "Reconcile", mode: "reconcile", hint: "Compares everything in scope with the index." },
+  { label: "Verify", mode: "verify", hint: "Compares everything, and what the sink really holds." },
+];
+const IDS = /^[A-Za-z0-9_.:-]{1,100}$/;
+
+/** Returns the area of the buttons; `started` is called when a run was. */
+export function actions(source, started) {
+  const answer = el("p", { class: "answer", role: "status" });
+  const reason = el("p", { class: "quiet", id: "reason" });
+  const buttons = ACTIONS.map(({ label, mode, hint }) =>
+    el("button", { type: "button", title: hint, disabled: true, onclick: () => start({ mode }, label) }, label),
+  );
+  const field = el("textarea", { id: "ids", rows: 2, spellcheck: "false", "aria-describedby": "ids-help" });
+  const some = el("button", { type: "button", disabled: true, onclick: () => startSome() }, "Re-index these");
+  const controls = [...buttons, some];
+
+  function allow(allowed, why = "") {
+    for (const button of controls) {
+      button.disabled = !allowed;
+      if (why) button.setAttribute("aria-describedby", "reason");
+    }
+    field.disabled = !allowed;
+    reason.textContent = why;
+  }
+
+  function tell(kind, text) {
+    answer.className = `answer ${kind}`;
+    answer.textContent = text;
+  }
+
+  async function start(conf, label) {
+    allow(false);
+    tell("", "Starting …");
+    try {
+      const run = await post(`dags/${encodeURIComponent(source.dagId)}/dagRuns`, { logical_date: null, conf });
+      tell("good", `${label}: started as ${run.dag_run_id}.`);
+      allow(true);
+      started(run);
+    } catch (error) {
+      tell("bad", `${label}: ${error.message}`);
+      allow(error.status !== 403, error.status === 403 ? "Your role in Airflow may not start this DAG." : "");
+    }
+  }
+
+  function startSome() {
+    const ids = field.value.split(/[\s,;]+/).filter((id) => id !== "");
+    const wrong = ids.filter((id) => !IDS.test(id));
+    if (ids.length === 0 || wrong.length > 0) {
+      tell("bad", ids.length === 0 ? "Type the ids of pages, blog posts, attachments or comments first." : `These are no ids: ${wrong.slice(0, 5).join(", ")}`);
+      field.focus();
+      return;
+    }
+    start({ content_ids: ids }, "Re-index these");
+  }
+
+  mayStart(source.dagId).then((allowed) => {
+    const paused = source.dag.is_paused ? "The DAG is paused: a run waits until it is unpaused." : "";
+    allow(allowed, allowed ? paused : "Your role in Airflow may not start this DAG, so there is nothing to press here.");
+    if (!allowed) say(reason.textContent);
+  });
+
+  return el(
+    "section",
+    { class: "actions", "aria-labelledby": "actions-title" },
+    el("h2", { id: "actions-title" }, "Start a run"),
+    el("div", { class: "buttons" }, buttons),
+    el(
+      "div",
+      { class: "some" },
+      el("label", { for: "ids" }, "Only these items"),
+      field,
+      el("p", { class: "quiet", id: "ids-help" }, "Ids as in the addresses of pages, with spaces or lines between. They are fetched and indexed again."),
+      some,
+    ),
+    reason,
+    answer,
+  );
+}
+
+/** Puts an id into the field of the items, for a button elsewhere. */
+export function fillIn(ids) {
+  const field = document.getElementById("ids");
+  if (field === null || field.disabled) return;
+  field.value = ids.join("\n");
+  field.focus();
+  field.scrollIntoView({ block: "center" });
+}
