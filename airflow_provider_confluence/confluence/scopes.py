@@ -57,6 +57,8 @@ NEEDS: tuple[Need, ...] = (
         "/rest/api/content/search",
         {"cql": "type=page", "limit": 1},
     ),
+    # Pages stand below folders whatever the settings, and their titles are part of the way down to a page.
+    Need(ALWAYS, ("read:folder:confluence",), "folders above pages", r"/api/v2/folders/.*", "/api/v2/folders/1"),
     Need(ALWAYS, ("read:user:confluence",), "names of people", r"/api/v2/users-bulk", "/api/v2/users-bulk"),
     Need(
         "restricted",
@@ -89,7 +91,6 @@ NEEDS: tuple[Need, ...] = (
         "/api/v2/footer-comments",
         _ONE,
     ),
-    Need("enable_folders", ("read:folder:confluence",), "folders", r"/api/v2/folders/.*", "/api/v2/folders/1"),
     Need(
         "enable_folders",
         ("read:whiteboard:confluence",),

@@ -299,7 +299,10 @@ def lacking(sandbox: Sandbox, *settings: str) -> list[tuple[str, bool]]:
 def test_each_missing_scope_is_named_with_the_setting_that_needs_it(cloud: Sandbox) -> None:
     readings = cloud.model.readings
     readings.scoped_token = True
-    needed = ("read:confluence-user", "read:space:confluence", "read:page:confluence", "read:user:confluence")
+    needed = (
+        *("read:confluence-user", "read:space:confluence", "read:page:confluence"),
+        *("read:user:confluence", "read:folder:confluence"),
+    )
     readings.token_scopes = (*needed, "search:confluence")
     assert lacking(cloud) == []
     said = lacking(cloud, "enable_comments", "enable_attachments")
