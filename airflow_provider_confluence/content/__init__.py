@@ -10,16 +10,25 @@ whose ``references`` can be looked up in bulk, and ``markdown.write(content, res
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_confluence.content import model
-from airflow_provider_confluence.content.building import Node, as_blocks
-from airflow_provider_confluence.content.macros import Handler, Macro, Walker, body_of
-from airflow_provider_confluence.content.model import Content, Reference, Resolve, Resolved
-from airflow_provider_confluence.content.plain import summary
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-Nodes = Sequence[Node]
-"""What a macro's handler returns: text, inlines and blocks of :mod:`.model`."""
+    from airflow_provider_confluence.content import model
+    from airflow_provider_confluence.content.building import as_blocks
+    from airflow_provider_confluence.content.macros import Handler, Macro, Nodes, Walker, body_of
+    from airflow_provider_confluence.content.model import Content, Reference, Resolve, Resolved
+    from airflow_provider_confluence.content.plain import summary
+
+# Loaded when they are asked for: the processes that read attached files come through here, and need none of them.
+_HOMES = {
+    "building": ("as_blocks",),
+    "macros": ("Handler", "Macro", "Nodes", "Walker", "body_of"),
+    "model": ("Content", "Reference", "Resolve", "Resolved"),
+    "plain": ("summary",),
+}
 
 __all__ = [
     "Content",
@@ -46,3 +55,12 @@ def to_markdown(body: str, macros: Mapping[str, Handler] | None = None) -> str:
     from airflow_provider_confluence.content import markdown, storage_format
 
     return markdown.write(storage_format.read(body, macros))
+
+
+def __getattr__(name: str) -> Any:
+    if name == "model":
+        return import_module(f"{__name__}.model")
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{home}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

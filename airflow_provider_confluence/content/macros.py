@@ -83,7 +83,10 @@ class Macro(Protocol):
         """Return the plain-text body to the character; empty where there is none."""
 
 
-Handler = Callable[[Walker, Macro], Sequence[Node]]
+Nodes = Sequence[Node]
+"""What a handler returns: text, inlines and blocks of :mod:`.model`."""
+
+Handler = Callable[[Walker, Macro], Nodes]
 
 
 class MacroRow(NamedTuple):

@@ -32,10 +32,12 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     requests = _lines(0)
     settings = json.loads(next(requests))
-    if settings["library"]:
+    if not settings["image_to_text"]:
+        # Here, or every fork would load it anew.
         from airflow_provider_confluence.content.attachments import reading
 
-        reading.prepare()
+        if settings["library"]:
+            reading.prepare()
     has_left = not settings["network"] and lockdown.leave_network()
     _write(1, json.dumps({"held": ["network namespace"] if has_left else []}).encode() + b"\n")
     for line in requests:

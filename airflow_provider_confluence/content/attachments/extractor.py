@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
@@ -224,7 +224,7 @@ class Extractor:
 
     def _orders(self, reader: str) -> dict[str, Any]:
         image_reader = self._settings.image_reader if reader == IMAGE else None
-        limits = asdict(self._settings.limits)
+        limits = self._settings.limits._asdict()
         if image_reader is not None:
             # A program that reads pictures needs libraries, models and temporary files.
             limits |= {"file_bytes": 256 * 1024 * 1024, "open_files": 1024}
@@ -317,6 +317,8 @@ class _Child:
         """End it, with the fork at work, and wait until it has gone."""
         with suppress(OSError):
             self._stdin.close()  # it sees that, and kills its fork, which has a group of its own
+        # Its output ends when it does, which wakes us at once; waiting for a process with a limit means looking every 50 ms.
+        self._reader.join(1.0)
         try:
             self._process.wait(1.0)
         except subprocess.TimeoutExpired:

@@ -20,8 +20,7 @@ import platform
 import signal
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NAME, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 4, 15, 22, 38
 _SECCOMP_MODE_FILTER = 2
@@ -31,8 +30,7 @@ _ALLOW, _REFUSE, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _AF_UNIX = 1
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """What one file may cost. ``file_bytes`` is the largest file that may be written: 0 for none at all."""
 
     memory_bytes: int = 2 * 1024**3
