@@ -15,7 +15,7 @@ from typing import Final
 from airflow_provider_confluence.confluence.cql import quoted
 from airflow_provider_confluence.confluence.paging import Get, Progress, Row, by_cursor
 from airflow_provider_confluence.confluence.readers import RESTRICTED, Levels, own_readers
-from airflow_provider_confluence.confluence.reading import label_names, part, whole_number
+from airflow_provider_confluence.confluence.reading import label_names, part, text_of, whole_number
 from airflow_provider_confluence.confluence.transport import Params
 from airflow_provider_confluence.documents import Space
 from airflow_provider_confluence.errors import (
@@ -65,7 +65,7 @@ class CloudSearch:
         expand = f"metadata.labels,{RESTRICTED}" if readers else "metadata.labels"
         try:
             for row in self._rows(f"space = {quoted(key)} and type = {type_}", expand):
-                labels, content_id = _labels(row), str(row["id"])
+                labels, content_id = _labels(row), text_of(row, "id")
                 found[content_id] = Detail(labels, own_readers(row, cloud=True) if readers else None)
                 if labels is None and isinstance(part(row, "metadata", "labels", "results"), list):
                     many.append(content_id)
@@ -87,8 +87,8 @@ class CloudSearch:
             try:
                 for row in self._rows(f"id in ({', '.join(some)})", RESTRICTED):
                     readers = own_readers(row, cloud=True)
-                    if readers is not None and str(row["id"]) in some:
-                        found[str(row["id"])] = readers
+                    if readers is not None and text_of(row, "id") in some:
+                        found[text_of(row, "id")] = readers
             except CredentialsError:
                 raise
             except ConfluenceProviderError as error:
@@ -109,8 +109,8 @@ class CloudSearch:
             while True:
                 try:
                     for row in self._rows(f"space = {quoted(space.key)} and type in ({', '.join(types)})"):
-                        if row.get("type") in NODES:
-                            found.setdefault((str(row["id"]), str(row["type"])))
+                        if str(row.get("type")) in NODES:
+                            found.setdefault((text_of(row, "id"), text_of(row, "type")))
                 except CredentialsError:
                     raise
                 except ConfluenceProviderError as error:

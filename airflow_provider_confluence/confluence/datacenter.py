@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Any, Literal
 
@@ -280,7 +280,7 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
             for row in self._by_ids(some, type_, "any", RESTRICTED, self._transport.get):
                 readers = own_readers(row, cloud=False)
                 if readers is not None:
-                    found[str(row["id"])] = readers
+                    found[text_of(row, "id")] = readers
         return self._readers_by_item(content_ids, found, self._transport.get)
 
     def inherited_readers(self, content_id: str) -> Levels | None:
@@ -341,7 +341,7 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
                 missing = [content_id for content_id in ids if content_id not in found]
                 for row in self._by_ids(missing, type_, status, f"{expand},body.storage", get):
                     if row.get("status", "current") == status:
-                        found[str(row["id"])] = with_body(entry_of(row), row)
+                        found[text_of(row, "id")] = with_body(entry_of(row), row)
             return list(found.values())
 
         return self._bodies_in_batches(type_, content_ids, fetch)
@@ -365,7 +365,7 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
                 self._takes_ids = False
                 break
             for row in known:
-                missing.pop(str(row["id"]), None)
+                missing.pop(text_of(row, "id"), None)
                 if row.get("type", type_) == type_:  # ids are answered whatever type was asked for
                     yield row
             kept = whole_number(answer.data.get("limit")) or len(asked)
@@ -461,7 +461,6 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
             if container is not None
             else part(row, "space", "id") or part(row, "container", "space", "id")
         )
-        links: Mapping[str, Any] = part(row, "_links") or {}
         return Entry(
             content_id=text_of(row, "id"),
             type="attachment",
@@ -470,7 +469,7 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
             version=whole_number(part(row, "version", "number")) or 1,
             space_id=str(space_id or ""),
             container_id=str(inside) if inside else None,
-            url=absolute(self.site, links.get("download") or links.get("webui")),
+            url=absolute(self.site, part(row, "_links", "download") or part(row, "_links", "webui")),
             created=instant(part(row, "history", "createdDate")),
             updated=instant(part(row, "version", "when")),
             creator=person(part(row, "history", "createdBy")),

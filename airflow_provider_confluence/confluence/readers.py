@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_confluence.confluence.paging import Get, Row
-from airflow_provider_confluence.confluence.reading import part, whole_number
+from airflow_provider_confluence.confluence.reading import objects, part, whole_number
 from airflow_provider_confluence.confluence.transport import quoted_part
 from airflow_provider_confluence.errors import AccessDeniedError, ConfluenceUnavailableError, ContractError
 
@@ -146,7 +146,7 @@ def _level(rows: Iterable[tuple[str, Any]], cloud: bool) -> Levels:
 
 def _is_cut(listed: Any, asked: int) -> bool:
     """Say whether a list of users or groups may go on where it ends."""
-    results = part(listed, "results") or []
+    results = objects(part(listed, "results"))
     total = whole_number(part(listed, "totalCount") or part(listed, "totalSize"))
     limit = whole_number(part(listed, "limit")) or asked
     return bool(part(listed, "_links", "next")) or len(results) >= limit or (total is not None and len(results) < total)

@@ -72,7 +72,7 @@ def absolute(site: str, link: object) -> str:
 
 def text_of(row: Mapping[str, Any], name: str) -> str:
     """Return a field that every row has, as text. :raises ContractError: where it is missing."""
-    value = row.get(name)
+    value = row.get(name) if isinstance(row, Mapping) else None
     if isinstance(value, bool) or not isinstance(value, (str, int)) or value == "":
         raise ContractError(f"Confluence answered with an item without {name!r}: this is not its documented interface")
     return str(value)
@@ -86,6 +86,11 @@ def part(row: Mapping[str, Any], *names: str) -> Any:
             return None
         value = value.get(name)
     return value
+
+
+def objects(value: Any) -> list[Mapping[str, Any]]:
+    """Return the objects in a list; what is none is passed over, and what is no list holds none."""
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
 
 
 def whole_number(value: Any) -> int | None:

@@ -15,7 +15,7 @@ from airflow_provider_confluence.confluence.readers import (
     SpaceReaders,
     principal,
 )
-from airflow_provider_confluence.confluence.reading import part
+from airflow_provider_confluence.confluence.reading import objects, part
 from airflow_provider_confluence.confluence.transport import AbsentError, Transport, quoted_part
 from airflow_provider_confluence.documents import Space
 from airflow_provider_confluence.errors import (
@@ -70,8 +70,8 @@ class CloudSpaceReaders:
                 kind, id_ = part(row, "principal", "type"), part(row, "principal", "id")
                 if kind in ("user", "group") and id_:
                     found.add(f"{kind}:{id_}")
-                elif id_ in _CLASSES:
-                    found.add(_CLASSES[id_])
+                elif str(id_) in _CLASSES:
+                    found.add(_CLASSES[str(id_)])
         return found
 
     def _assigned(self, space: Space) -> set[str]:
@@ -91,8 +91,8 @@ class CloudSpaceReaders:
                 continue
             if kind in ("USER", "GROUP"):
                 found.add(f"{kind.lower()}:{id_}")
-            elif kind == "ACCESS_CLASS" and id_ in _CLASSES:
-                found.add(_CLASSES[id_])
+            elif kind == "ACCESS_CLASS" and str(id_) in _CLASSES:
+                found.add(_CLASSES[str(id_)])
         return found
 
     def _may_read(self, role_id: str) -> bool:
@@ -161,14 +161,14 @@ class DataCenterSpaceReaders:
             raise ContractError("POST /rpc/json-rpc/confluenceservice-v2 does not tell the permissions of the space")
         found: set[str] = set()
         for each in sets:
-            for row in (part(each, "spacePermissions") or ()) if part(each, "type") == "VIEWSPACE" else ():
+            for row in objects(part(each, "spacePermissions")) if part(each, "type") == "VIEWSPACE" else ():
                 user, group = part(row, "userName"), part(row, "groupName")
                 if user:
                     key = self._key_of(str(user))
                     found |= {f"user:{key}"} if key else set()
                 elif group:
                     found.add(f"group:{group}")
-                elif isinstance(row, Mapping) and "userName" in row and "groupName" in row:
+                elif "userName" in row and "groupName" in row:
                     found.add(ANONYMOUS)
         return found
 

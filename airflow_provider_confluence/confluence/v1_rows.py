@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from airflow_provider_confluence.confluence.paging import Row
-from airflow_provider_confluence.confluence.reading import instant, part, text_of, whole_number
+from airflow_provider_confluence.confluence.reading import instant, objects, part, text_of, whole_number
 from airflow_provider_confluence.documents import Entry, Person
 
 COMMENTED = "version,container,ancestors,history,extensions.inlineProperties,extensions.resolution"
@@ -23,7 +23,7 @@ def person(row: Any) -> Person | None:
 
 def comment(row: Row) -> Entry:
     """Return a comment. Its ``ancestors`` are the comments that it answers, the first of the thread first."""
-    above = [step for step in row.get("ancestors") or () if step.get("type", "comment") == "comment"]
+    above = [step for step in objects(row.get("ancestors")) if step.get("type", "comment") == "comment"]
     container, location = part(row, "container", "id"), part(row, "extensions", "location")
     # A resolved one may be said to stand in a place of its own.
     inline = location in ("inline", "resolved")

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from airflow_provider_confluence.confluence.batches import Tries, in_batches
+from airflow_provider_confluence.confluence.reading import objects
 from airflow_provider_confluence.confluence.shared import MAX_BODIES_BYTES
 from airflow_provider_confluence.confluence.transport import Answer, Transport
 from airflow_provider_confluence.documents import Failure
@@ -135,7 +136,7 @@ class CloudViews(_Views):
             results = _rows(answer)
             done = [row.get("value") for row in results if row.get("status") == "COMPLETED"]
             shown = [value for value in done if isinstance(value, str)]
-            if not any(row.get("status") in _UNDER_WAY for row in results):
+            if not any(str(row.get("status")) in _UNDER_WAY for row in results):
                 break
         missing = len(bodies) - len(shown)
         if missing:
@@ -146,7 +147,7 @@ class CloudViews(_Views):
 
 def _rows(answer: Answer) -> list[Mapping[str, Any]]:
     # (What could not be queued may be a bare word among them.)
-    return [row for row in answer.data.get("results") or () if isinstance(row, Mapping)]
+    return objects(answer.data.get("results"))
 
 
 def _value(data: Mapping[str, Any], path: str) -> str:

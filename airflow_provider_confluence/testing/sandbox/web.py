@@ -65,7 +65,7 @@ class Response:
         """Return the body; a JSON document is written as late as this, so that faults can change it."""
         if self.document is None:
             return self.body
-        return json.dumps(self.document, ensure_ascii=False, separators=(",", ":")).encode()
+        return _json(self.document)
 
 
 def json_response(document: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -123,3 +123,10 @@ def template_pattern(template: str) -> str:
     pattern = re.escape(template)
     pattern = re.sub(r"\\\{(\w+)\\\*\\\}", r"(?P<\1>.+)", pattern)
     return re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>[^/]+)", pattern)
+
+
+def _json(document: Any) -> bytes:
+    try:
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:  # half of a character can be said by an escape only
+        return json.dumps(document, separators=(",", ":")).encode()
