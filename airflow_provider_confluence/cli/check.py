@@ -141,7 +141,7 @@ class _Check:
         if self._options.endpoint:
             return common.connection_settings(self._options), None, []
         with common.airflow():
-            from airflow.sdk.log import mask_secret
+            from airflow_provider_confluence.hooks._masking import mask
 
             hook = self._hook()
             try:
@@ -153,7 +153,7 @@ class _Check:
                 return None, None, [Finding("problem", "connection", "setting", str(error))]
             except ConfluenceProviderError as error:
                 refused = [Finding("problem", "connection", "not_allowed", str(error))]
-        return settings, mask_secret, refused
+        return settings, mask, refused
 
     def _hook(self) -> ConfluenceHook:
         from airflow_provider_confluence.hooks.confluence import ConfluenceHook

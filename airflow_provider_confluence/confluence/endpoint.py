@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from airflow_provider_confluence.errors import ConfigurationError
+from airflow_provider_confluence.redaction import without_credentials
 
 if TYPE_CHECKING:
     from airflow_provider_confluence.confluence.client import ConnectionSettings, Edition
@@ -41,16 +42,20 @@ def read_endpoint(settings: ConnectionSettings) -> Endpoint:
         parts = urlsplit(given)
         port = parts.port
     except ValueError:
-        raise ConfigurationError(f"endpoint {_shown(given)!r} is not a URL: expected {_EXAMPLES}") from None
+        raise ConfigurationError(
+            f"endpoint {without_credentials(given)!r} is not a URL: expected {_EXAMPLES}"
+        ) from None
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError(
-            f"endpoint {_shown(given)!r} holds a credential: put the user name and the token into the connection's own fields"
+            f"endpoint {without_credentials(given)!r} holds a credential: put the user name and the token into the connection's own fields"
         )
     if parts.scheme.lower() not in ("http", "https") or not parts.hostname:
-        raise ConfigurationError(f"endpoint {_shown(given)!r} is not an http or https URL: expected {_EXAMPLES}")
+        raise ConfigurationError(
+            f"endpoint {without_credentials(given)!r} is not an http or https URL: expected {_EXAMPLES}"
+        )
     if parts.query or parts.fragment or re.search(r"[\s\\\x00-\x1f]", given):
         raise ConfigurationError(
-            f"endpoint {_shown(given)!r} must be a base URL without query, fragment or blanks: {_EXAMPLES}"
+            f"endpoint {without_credentials(given)!r} must be a base URL without query, fragment or blanks: {_EXAMPLES}"
         )
     scheme, host = parts.scheme.lower(), parts.hostname.lower()
     shown_host = f"[{host}]" if ":" in host else host
@@ -66,14 +71,14 @@ def read_endpoint(settings: ConnectionSettings) -> Endpoint:
     if gateway:
         if _GATEWAY_PATH.fullmatch(path) is None:
             raise ConfigurationError(
-                f"endpoint {_shown(given)!r}: at the gateway it must be https://{GATEWAY_HOST}/ex/confluence/<cloud id>/wiki "
+                f"endpoint {without_credentials(given)!r}: at the gateway it must be https://{GATEWAY_HOST}/ex/confluence/<cloud id>/wiki "
                 "(the cloud id is at https://<site>.atlassian.net/_edge/tenant_info)"
             )
         return Endpoint(origin + path.removesuffix("/wiki") + "/wiki", "cloud", gateway=True)
     if host.endswith(".atlassian.net"):
         if path not in ("", "/wiki"):
             raise ConfigurationError(
-                f"endpoint {_shown(given)!r}: expected https://{host}/wiki, without anything behind it"
+                f"endpoint {without_credentials(given)!r}: expected https://{host}/wiki, without anything behind it"
             )
         return Endpoint(f"{origin}/wiki", "cloud")
     if settings.deployment == "cloud" or settings.cloud_id:
@@ -81,9 +86,3 @@ def read_endpoint(settings: ConnectionSettings) -> Endpoint:
     if path.endswith("/wiki"):
         return Endpoint(origin + path, "cloud")
     return Endpoint(origin + path, None)
-
-
-def _shown(given: str) -> str:
-    """Return the value for a message, without what may be a password before an @ or a token in a query."""
-    without_user = re.sub(r"//[^/]*@", "//…@", given)
-    return re.sub(r"[?#].*", "?…", without_user, flags=re.S)[:200]

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, cast
-from urllib.parse import quote, quote_plus
 
 from airflow.sdk import BaseHook
 
 from airflow_provider_confluence.errors import AccessDeniedError, ConfigurationError
+from airflow_provider_confluence.hooks._masking import mask, mask_address
 
 if TYPE_CHECKING:
     from airflow.sdk import Connection
@@ -77,13 +76,11 @@ class ConfluenceHook(BaseHook):
         :param shares: among how many processes the connection's limits are divided.
         :param patience_seconds: how long a request waits for a pause that Confluence asks for.
         """
-        from airflow.sdk.log import mask_secret
-
         from airflow_provider_confluence.confluence.client import connect
         from airflow_provider_confluence.confluence.gate import DEFAULT_IN_FLIGHT, DEFAULT_PER_SECOND
 
         settings = self.settings
-        client = connect(settings, observer=observer, on_secret=mask_secret, patience_seconds=patience_seconds)
+        client = connect(settings, observer=observer, on_secret=mask, patience_seconds=patience_seconds)
         if shares <= 1:
             return client
         # What there is to divide hangs on the edition, which may have taken a request to find.
@@ -95,7 +92,7 @@ class ConfluenceHook(BaseHook):
             requests_per_second=per_second / shares if per_second else None,
         )
         client.close()
-        return connect(divided, observer=observer, on_secret=mask_secret, patience_seconds=patience_seconds)
+        return connect(divided, observer=observer, on_secret=mask, patience_seconds=patience_seconds)
 
     def check_allowed(self, datasource: Datasource) -> None:
         """Return when the connection may serve a datasource, by its ``allowed_datasources`` and ``allowed_spaces``.
@@ -133,8 +130,6 @@ class ConfluenceHook(BaseHook):
 
     def check(self) -> list[Finding]:
         """Return what is right and wrong about the connection, as data; :meth:`test_connection` puts it into sentences."""
-        from airflow.sdk.log import mask_secret
-
         from airflow_provider_confluence.confluence.checking import check_connection, check_scopes
         from airflow_provider_confluence.findings import Finding
 
@@ -142,7 +137,7 @@ class ConfluenceHook(BaseHook):
             settings = self.settings
         except ConfigurationError as error:
             return [Finding("problem", "connection", "setting", str(error))]
-        findings, client = check_connection(settings, on_secret=mask_secret)
+        findings, client = check_connection(settings, on_secret=mask)
         if client is not None:
             try:
                 findings += check_scopes(client, lambda _setting: False)
@@ -182,8 +177,9 @@ class ConfluenceHook(BaseHook):
                 "connection %s: extras not known and ignored: %s", self.confluence_conn_id, ", ".join(unknown)
             )
         username, token = (connection.login or "").strip(), (connection.password or "").strip()
-        _mask_derived(username, token)
+        mask(token, username)
         settings = self._extras().settings(self._endpoint(connection), username, token)
+        mask_address(settings.proxy or "")
         if not settings.verify_ssl:
             self.log.warning(
                 "connection %s: the certificate of the server is not verified (verify_ssl is off)",
@@ -213,14 +209,3 @@ class ConfluenceHook(BaseHook):
 
 def _matches(name: str, globs: Sequence[str]) -> bool:
     return any(fnmatchcase(name, glob) for glob in globs)
-
-
-def _mask_derived(username: str, token: str) -> None:
-    """Mask what the token looks like on its way; Airflow masks only the password itself."""
-    from airflow.sdk.log import mask_secret
-
-    if not token:
-        return
-    pair = base64.b64encode(f"{username}:{token}".encode()).decode("ascii")
-    for form in {token, pair, quote(token), quote(token, safe=""), quote_plus(token), quote(pair, safe="")}:
-        mask_secret(form)

@@ -20,6 +20,7 @@ from typing import IO, Any, TypeVar
 from upath import UPath
 
 from airflow_provider_confluence.errors import ConfigurationError, StorageError
+from airflow_provider_confluence.redaction import without_credentials
 
 T = TypeVar("T")
 
@@ -331,12 +332,12 @@ class LinesWriter:
 
 def cannot_be_used(address: str, error: ImportError | ValueError) -> str:
     """Return what an error in looking up an object store's library means, with what to install; no user of the address is in it."""
-    scheme, _, rest = address.partition("://")
+    scheme = address.partition("://")[0]
     library, provider = _PACKAGES.get(scheme, ("", ""))
     # fsspec misses a library by ImportError; Airflow misses a provider package by ValueError.
     package = library if isinstance(error, ImportError) else provider
     what_to_do = f"pip install '{package}'" if package else "install the package of this kind of store"
-    return f"{scheme}://{rest.rpartition('@')[2]} cannot be used ({error}): {what_to_do}"
+    return f"{without_credentials(address)} cannot be used ({error}): {what_to_do}"
 
 
 def _link(aside: Path, place: Path) -> None:
