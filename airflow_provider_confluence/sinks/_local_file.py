@@ -15,6 +15,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
+from airflow_provider_confluence import private_files
 from airflow_provider_confluence.errors import (
     ConfluenceProviderError,
     SinkUnavailableError,
@@ -171,9 +172,9 @@ def create(path: Path) -> None:
     aside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     with sqlite_errors(path):
         try:
-            path.parent.mkdir(mode=0o770, parents=True, exist_ok=True)
-            # SQLite gives its side files the mode of the database: not for everybody to read, as the wiki may not be either.
-            os.close(os.open(aside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o660))
+            private_files.make_folder(path.parent)
+            # SQLite gives its side files the mode of the database.
+            os.close(private_files.create(aside))
             try:
                 with closing(sqlite3.connect(aside, isolation_level=None)) as connection:
                     connection.execute("PRAGMA journal_mode = WAL")

@@ -154,7 +154,7 @@ class FilesSink:
         if datasource_id and not _NAME.fullmatch(datasource_id):
             raise ConfigurationError(f"datasource {datasource_id[:100]!r} cannot name a folder")
         below = [self._destination, *([datasource_id] if datasource_id else [])]
-        return Storage(self._place.joinpath(*below))
+        return Storage(self._place.joinpath(*below), readable_by_group=True)
 
     def _opened(self) -> tuple[Storage, Owner]:
         if self._owner is None or self._storage is None:

@@ -19,6 +19,7 @@ from typing import IO, Any, TypeVar
 
 from upath import UPath
 
+from airflow_provider_confluence import private_files
 from airflow_provider_confluence.errors import ConfigurationError, StorageError
 from airflow_provider_confluence.redaction import without_credentials
 
@@ -37,10 +38,12 @@ class Storage:
     """The files below ``base``. Names are relative, with slashes.
 
     :param base: a folder or an object store's prefix: a path, a URL (``s3://…``), or any UPath such as Airflow's ObjectStoragePath.
+    :param readable_by_group: whether files are for other programs to read; else they are private (:mod:`..private_files`).
     :raises ConfigurationError: for an object store whose package is not installed, naming it, and for an address of no known kind.
     """
 
-    def __init__(self, base: UPath | Path | str) -> None:
+    def __init__(self, base: UPath | Path | str, *, readable_by_group: bool = False) -> None:
+        self._readable_by_group = readable_by_group
         try:
             self.base = base if isinstance(base, UPath) else UPath(base)
             self._local = Path(self.base.path) if self.base.protocol in ("", "file", "local") else None
@@ -217,10 +220,11 @@ class Storage:
                 self._put(name, spool, only_new=only_new)
                 return
             place = self._local / name
-            place.parent.mkdir(parents=True, exist_ok=True)
+            private_files.make_folder(place.parent, readable_by_group=self._readable_by_group)
             aside = place.with_name(f".tmp-{secrets.token_hex(6)}-{place.name}")
             try:
-                with aside.open("wb") as target:
+                handle = private_files.create(aside, readable_by_group=self._readable_by_group)
+                with os.fdopen(handle, "wb") as target:
                     spool.seek(0)
                     while piece := spool.read(1024 * 1024):
                         target.write(piece)
