@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -43,20 +44,31 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     """Deal tests to the workers by file, and all Airflow tests to one of them: the first ``dag.test()`` of a process takes 12 s.
 
+    Tests in clean environments go by the environment that they share.
+
     xdist's own ``loadgroup`` marks do nothing under pytest 9.2, which no longer reads the node id that xdist writes.
     """
     from xdist.scheduler import LoadScopeScheduling
 
     class ByFile(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "airflow" if nodeid.startswith("tests/airflow/") else nodeid.split("::", 1)[0]
+            file = nodeid.split("::", 1)[0]
+            environment = re.search(r"\[((oldest|newest)-[0-9.]+)", nodeid)
+            if file.startswith("tests/install/") and environment:
+                return f"{file} {environment[1]}"
+            return "airflow" if file.startswith("tests/airflow/") else file
 
     return ByFile(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say in the last lines what was not tested because a server is not installed here; with CI set its absence is a failure."""
-    if any("RabbitMQ" in str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())):
+    """Say in the last lines what was not tested because a server or a Python is not here; with CI set a server's absence is a failure."""
+    skipped = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", ())]
+    for python in sorted(
+        {found[0] for reason in skipped if (found := re.search("NOT TESTED: Python [0-9]+[.][0-9]+", reason))}
+    ):
+        terminalreporter.write_line(f"{python}, which is not on this machine")
+    if any("RabbitMQ" in reason for reason in skipped):
         terminalreporter.write_line(
             "NOT TESTED: RabbitMQ, which is not installed here: apt-get install --no-install-recommends rabbitmq-server"
         )
