@@ -10,13 +10,11 @@ UV := $(or $(shell command -v uv 2>/dev/null),.uv/bin/uv)
 export UV_SYSTEM_CERTS ?= true
 # Containers often forbid Python to keep what it compiled. Then every start compiles Airflow anew: 8 s instead of 2.5 s, dozens of times.
 unexport PYTHONDONTWRITEBYTECODE
-# Tests start hundreds of processes; where nothing keeps bytecode, each of them compiles all that it imports.
-unexport PYTHONDONTWRITEBYTECODE
 PYTEST_ARGS ?=
 SOURCES := airflow_provider_confluence tests dags benchmarks docs/conf.py docs/pictures
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-install soak conformance bench-content bench-quiet bench-sinks reference docs check format lint types lock clean
+.PHONY: help install demo test test-install soak conformance bench bench-content bench-quiet bench-sinks reference docs check format lint types lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +51,10 @@ conformance: install ## hold every sink to the conformance suite and print a tab
 
 bench-content: install ## how fast bodies become Markdown, beside what parsing alone costs
 	@$(BIN)/python -m benchmarks.content
+
+PARTS ?=
+bench: install ## measure speed and size beside their references, and print one table (PARTS="first-load later-runs memory")
+	@$(BIN)/python -m benchmarks.suite $(PARTS)
 
 PAGES ?= 100000
 bench-quiet: install ## measure runs in which nothing changed, over PAGES=100000 pages (some minutes)

@@ -21,6 +21,8 @@ _WORDS = """
     window worker the of and to in is for on with that we it are this be as by from at must when after before
     every each which not can will
 """.split()  # noqa: SIM905 - a list of a hundred words reads as prose
+PEOPLE = 40
+"""So many people are mentioned, ``person-0`` and on: a wiki's authors are few, and named again and again."""
 _NAMES = ("order_id", "max-age", "retry.count", "C:\\Data", "v2.5", "~300 ms", "10 * 3", "a_b", "x < y")
 
 
@@ -93,7 +95,7 @@ def _page_link(chance: random.Random) -> str:
 
 
 def _mention(chance: random.Random) -> str:
-    return f'<ac:link><ri:user ri:account-id="557058:{_id(chance)}" /></ac:link>'
+    return f'<ac:link><ri:user ri:account-id="person-{chance.randrange(PEOPLE)}" /></ac:link>'
 
 
 def _status(chance: random.Random) -> str:
