@@ -6,7 +6,10 @@ recipe, so that another version makes every document anew. Nothing of a Variable
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 
 from airflow_provider_confluence.content.macros import POLICY, Handler
@@ -42,8 +45,23 @@ def marks(like: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _installed() -> list[EntryPoint]:
-    return sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value))
+def _installed() -> tuple[EntryPoint, ...]:
+    return _installed_in(tuple((place, _changed(place)) for place in sys.path))
+
+
+@lru_cache(maxsize=1)
+def _installed_in(_places: tuple[tuple[str, int], ...]) -> tuple[EntryPoint, ...]:
+    # Looks into every installed package, of which an Airflow has hundreds, and each run asks twice. Whoever installs, upgrades or removes
+    # one makes or removes a folder in one of the places.
+    return tuple(sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)))
+
+
+def _changed(place: str) -> int:
+    """Return when a folder of the import path last changed, 0 for what is none."""
+    try:
+        return os.stat(place or os.curdir).st_mtime_ns  # noqa: PTH116 - a place may be anything, an empty text too
+    except (OSError, ValueError):
+        return 0
 
 
 def _package(point: EntryPoint) -> str:
