@@ -116,9 +116,10 @@ def _principals(options: argparse.Namespace) -> tuple[str, ...] | None:
 def _tell_what_is_left_out(datasources: list[str]) -> None:
     if datasources:
         shown = ", ".join(datasources[:5]) + (", …" if len(datasources) > 5 else "")
+        many = "1 datasource has" if len(datasources) == 1 else f"{len(datasources)} datasources have"
         common.say(
-            f"{len(datasources)} datasources have documents that do not say who may read them, which are left out ({shown}): set "
-            "enable_permissions, and let a run finish"
+            f"{many} documents that do not say who may read them, which are left out ({shown}): set enable_permissions, and let a "
+            "run finish"
         )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import ssl
+from dataclasses import replace
 
 import pytest
 
@@ -16,6 +17,7 @@ from airflow_provider_confluence.sinks.registry import make_sink
 from airflow_provider_confluence.testing.sink_conformance import OWNER, make_document
 from tests.confluence.odd_server import OddServer, Reply, answer, refusal
 from tests.sinks.servers import connection_to, free_port, unused
+from tests.sinks.test_search_docs import search_as
 from tests.sinks.tls import authority_and_certificate
 
 
@@ -198,6 +200,32 @@ def test_an_index_that_an_earlier_version_made_gets_the_fields_that_are_new(sink
     assert found["mappings"]["properties"]["chunks"]["properties"]["start"]["type"] == "integer"
     assert "cjk" in found["mappings"]["properties"]["title"]["fields"]
     assert found["settings"]["index"]["gc_deletes"] == "12h"
+
+
+def test_what_an_earlier_version_wrote_is_found_by_no_reader_until_it_is_written_again(sink, server, alias):
+    """It has `permissions`, and no levels that can be filtered by."""
+    sink.check()
+    [(index, found)] = server.ask("GET", f"/{alias}")[1].items()
+    server.ask("DELETE", f"/{index}")
+    fields = found["mappings"]["properties"]
+    del fields["permission_levels"]
+    server.ask("PUT", f"/{index}", {"aliases": {alias: {}}, "mappings": {"dynamic": "strict", "properties": fields}})
+    document = replace(make_document(1, 1), permissions=[["anonymous"]])
+    server.ask("PUT", f"/{alias}/_doc/{document.id}", document.to_json())
+
+    def found_by(principals):
+        body = search_as(principals)
+        status, found = server.ask("POST", f"/{alias}/_search", body)
+        assert status == 200, found
+        return [hit["_id"] for hit in found["hits"]["hits"]]
+
+    sink.open(OWNER)
+    sink.flush()
+    assert found_by(["anonymous"]) == []
+    sink.write([replace(document, revision=2)])
+    sink.flush()
+    assert found_by(["anonymous"]) == [document.id]
+    assert found_by(["user:anna"]) == []
 
 
 @pytest.mark.parametrize(

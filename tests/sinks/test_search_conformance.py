@@ -10,7 +10,7 @@ from airflow_provider_confluence.documents import Document
 from airflow_provider_confluence.testing.sink_conformance import SinkConformance
 from airflow_provider_confluence.testing.tcp_proxy import TcpProxy
 from tests.sinks.servers import connection_to, unused
-from tests.sinks.test_search_docs import documented_queries
+from tests.sinks.test_search_docs import search_as
 
 
 def nap(seconds):
@@ -37,13 +37,7 @@ class SearchEngineConformance(SinkConformance):
         return Document.from_json(source) if source is not None else None
 
     def readable_by(self, principals):
-        """Search by the filter of the page, with other principals in the place of Alice's."""
-        _, body = documented_queries()
-        about = {key: body["query"]["bool"][key] for key in ("filter", "must_not")}
-        [of_levels] = about["must_not"]
-        [terms] = of_levels["nested"]["query"]["bool"]["must_not"]
-        terms["terms"]["permission_levels.principals"] = list(principals)
-        status, found = self.server.ask("POST", f"/{self.alias}/_search", {"size": 1_000, "query": {"bool": about}})
+        status, found = self.server.ask("POST", f"/{self.alias}/_search", search_as(principals))
         assert status == 200, found
         assert found["hits"]["total"]["value"] == len(found["hits"]["hits"])
         return {hit["_source"]["content_id"] for hit in found["hits"]["hits"]}

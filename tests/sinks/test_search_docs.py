@@ -56,6 +56,16 @@ def documented_queries():
     return plain, of_reader
 
 
+def search_as(principals):
+    """Return a search for everything by the filter of the page, with other principals in the place of Alice's."""
+    _, body = documented_queries()
+    about = {key: body["query"]["bool"][key] for key in ("filter", "must_not")}
+    [of_levels] = about["must_not"]
+    [terms] = of_levels["nested"]["query"]["bool"]["must_not"]
+    terms["terms"]["permission_levels.principals"] = list(principals)
+    return {"size": 1_000, "query": {"bool": about}}
+
+
 @pytest.fixture(params=["opensearch", "elasticsearch"])
 def search(request, tmp_path):
     server = request.getfixturevalue(request.param)

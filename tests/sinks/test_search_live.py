@@ -17,6 +17,7 @@ from airflow_provider_confluence.hooks.sink_connections import sink_connection
 from airflow_provider_confluence.sinks._search_wire import read_connection
 from airflow_provider_confluence.sinks.registry import make_sink
 from airflow_provider_confluence.testing.sink_conformance import SinkConformance
+from tests.sinks.test_search_docs import search_as
 
 
 class Live(SinkConformance):
@@ -42,6 +43,10 @@ class Live(SinkConformance):
             return None
         return Document.from_json(self.client.get(index=self.alias, id=document_id)["_source"])
 
+    def readable_by(self, principals):
+        found = self.search(search_as(principals))
+        return {hit["_source"]["content_id"] for hit in found["hits"]["hits"]}
+
     @staticmethod
     def address(connection):
         reach = read_connection(connection, api_key=True)
@@ -60,6 +65,9 @@ if os.environ.get("AIRFLOW_CONN_LIVE_OPENSEARCH"):
             reach, address = self.address(connection)
             return OpenSearch([address], headers=dict(reach.headers), ssl_context=reach.tls)
 
+        def search(self, body):
+            return self.client.search(index=self.alias, body=body)
+
 
 if os.environ.get("AIRFLOW_CONN_LIVE_ELASTICSEARCH"):
 
@@ -72,3 +80,6 @@ if os.environ.get("AIRFLOW_CONN_LIVE_ELASTICSEARCH"):
 
             reach, address = self.address(connection)
             return Elasticsearch([address], headers=dict(reach.headers), ssl_context=reach.tls)
+
+        def search(self, body):
+            return self.client.search(index=self.alias, **body)

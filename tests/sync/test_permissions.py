@@ -7,10 +7,12 @@ import json
 
 import pytest
 
-from airflow_provider_confluence.sync import readers
+from airflow_provider_confluence.permissions import principals_of
+from airflow_provider_confluence.sync import readers, recipe
 from airflow_provider_confluence.sync.commit import verdict
 from airflow_provider_confluence.testing.sandbox.faults import Respond
 from airflow_provider_confluence.testing.sandbox.permissions import EVERYONE, SpaceAccess
+from tests.sinks.test_local_readers import without_readers
 from tests.sync.conftest import Wiki, fill
 from tests.sync.histories import including
 
@@ -68,6 +70,25 @@ BELOW_GUIDE = {"Guide", "Chapter", "plan.txt", "Re: Guide"}
 
 
 # ------------------------------------------------------------------------------------------ with permissions
+def test_what_an_earlier_version_indexed_is_written_again_and_then_found_by_its_readers(wiki, monkeypatch):
+    wiki.definition["enable_permissions"] = True
+    monkeypatch.setattr(recipe, "READERS", 1)
+    assert wiki.run().clean
+    without_readers(wiki.index().path)
+    monkeypatch.undo()
+    everyone = principals_of("ann", [group(wiki, EVERYONE).removeprefix("group:")])
+
+    def found():
+        with wiki.index() as index:
+            return {hit.title for hit in index.search(None, principals=everyone, limit=100).hits}
+
+    assert found() == set()
+    result = wiki.run(mode="changes")
+    assert (result.clean, result.counts["written"]) == (True, len(titles(wiki)))
+    assert found() == titles(wiki)
+    assert wiki.run(mode="reconcile").counts["written"] == 0
+
+
 def test_a_restriction_on_a_page_replans_everything_below_it_and_only_that(open_wiki):
     assert levels(open_wiki) == {}
     restrict(open_wiki, "Guide", groups=["red"])
