@@ -41,6 +41,17 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     yield from _checked(request.param)
 
 
+# What takes a minute or more and would come last by its name, while the other workers have nothing left to do.
+_LONG = ("tests/sync/test_readers_anywhere.py", "tests/sync/test_races_anywhere.py", "tests/test_soak.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let the long files run right after the Airflow tests, which come first by their name."""
+    items.sort(
+        key=lambda item: 0 if item.nodeid.startswith("tests/airflow/") else 1 if item.nodeid.startswith(_LONG) else 2
+    )
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
     """Deal tests to the workers by file, and all Airflow tests to one of them: the first ``dag.test()`` of a process takes 12 s.
 
@@ -56,6 +67,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
             environment = re.search(r"\[((oldest|newest)-[0-9.]+)", nodeid)
             if file.startswith("tests/install/") and environment:
                 return f"{file} {environment[1]}"
+            if file == "tests/sync/test_readers_anywhere.py":
+                return nodeid  # its two tests, the longest of all, share nothing
             return "airflow" if file.startswith("tests/airflow/") else file
 
     return ByFile(config, log)
