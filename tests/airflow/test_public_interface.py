@@ -39,6 +39,7 @@ def test_every_name_of_the_pages_is_there_and_says_what_it_is(module):
     }
     for name in names:
         assert not name.startswith("_")
+        assert name in dir(loaded)  # which is where the reference looks
         assert getattr(loaded, name).__doc__, name
 
 

@@ -74,8 +74,11 @@ def test_the_table_has_a_row_for_each_setting_that_is_tried_here():
     assert all(len(scopes) >= 1 for scopes in SCOPES.values())
 
 
-@pytest.mark.parametrize("which", [0, -1], ids=["granular", "classic"])
-@pytest.mark.parametrize("setting", ON)
+@pytest.mark.parametrize(
+    ("setting", "which"),
+    [*((setting, 0) for setting in ON), *((setting, -1) for setting in ("enable_permissions", "rendered_macros"))],
+    ids=lambda value: {0: "granular", -1: "classic"}.get(value, value),
+)
 def test_the_scopes_of_the_table_are_enough_for_a_whole_run(scoped, setting, which):
     scoped.definition.update(ON[setting])
     scoped.model.readings.token_scopes = tuple({scopes[which] for scopes in needed(setting)})
