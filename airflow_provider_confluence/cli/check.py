@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
-import subprocess
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_confluence.cli import common
-from airflow_provider_confluence.cli.sync import datasource_of
+from airflow_provider_confluence.cli.deployment import DATABASE, Deployment
+from airflow_provider_confluence.cli.places import Folder, Place, add_storage
+from airflow_provider_confluence.cli.sync import datasource_of, describes_datasource
 from airflow_provider_confluence.errors import ConfigurationError, ConfluenceProviderError
 from airflow_provider_confluence.findings import Finding, has_problem
 
 if TYPE_CHECKING:
     from airflow_provider_confluence.confluence.client import ConfluenceClient, ConnectionSettings
     from airflow_provider_confluence.datasource import Datasource
-    from airflow_provider_confluence.hooks.confluence import ConfluenceHook
     from airflow_provider_confluence.sync.storage import Storage
 
 _EXAMPLES = """
@@ -26,7 +24,6 @@ airflow-confluence check --endpoint https://site.atlassian.net/wiki --username y
 airflow-confluence check docs --endpoint https://wiki.example.com --datasources datasources.json --storage ./index
 airflow-confluence check docs --conn-id confluence_default
 """
-_POOL_SECONDS = 120
 
 
 def add(commands: common.Commands) -> None:
@@ -44,14 +41,8 @@ def add(commands: common.Commands) -> None:
         "id", nargs="?", metavar="DATASOURCE", help="id of the datasource (default: the connection alone)"
     )
     common.add_connection(parser, required=False)
-    parser.add_argument(
-        "--conn-id",
-        metavar="ID",
-        help="use Airflow's connection (default: the datasource's)",
-    )
-    parser.add_argument(
-        "--storage", metavar="DIR", help="where state and index are kept (default: as Airflow is configured)"
-    )
+    common.add_conn_id(parser)
+    add_storage(parser)
     parser.add_argument("--space", action="append", metavar="KEY", help="space key; may be given several times")
     common.add_datasources(parser, "definitions like the Variable's")
     parser.add_argument(
@@ -85,6 +76,12 @@ class _Check:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
+        self._airflow = Deployment()
+        self._place: Place | None = None
+        if options.storage is not None:
+            self._place = Folder(options.storage)
+        elif options.endpoint is None:
+            self._place = self._airflow
         self.datasource: Datasource | None = None
         self.estimate: dict[str, Any] | None = None
 
@@ -94,10 +91,10 @@ class _Check:
 
         options = self._options
         self.datasource = datasource = self._datasource()
-        storage = self._storage() if datasource is not None else None
+        storage = self._place.storage() if datasource is not None and self._place is not None else None
         settings, on_secret, refused = self._connection()
         if settings is None:
-            return refused
+            return self._read() + refused
         worked_at = self._worked_at(storage, datasource)
         findings, client = check_connection(settings, on_secret=on_secret, worked_at=worked_at)
         findings += refused
@@ -110,68 +107,64 @@ class _Check:
                 client.close()
         if datasource is not None and storage is not None:
             findings += self._outside(datasource, storage)
-        if datasource is not None and not options.endpoint:
-            findings += _pool(datasource)
+        if datasource is not None and options.endpoint is None:
+            findings += _pool(datasource, self._airflow)
         last = [finding for finding in findings if finding.subject == "first run"]
-        return [finding for finding in findings if finding not in last] + last
+        return self._read() + [finding for finding in findings if finding not in last] + last
+
+    def _read(self) -> list[Finding]:
+        """Return where connection and Variable were read, and whether Airflow's database could be asked."""
+        found = {**self._airflow.read_from, **(self._place.read_from if self._place is not None else {})}
+        said = [
+            Finding(
+                "ok",
+                "airflow",
+                "read_from",
+                f"{what}: {source}" if what == "storage" else f"{what}: read from {source}",
+            )
+            for what, source in found.items()
+        ]
+        if self._options.endpoint is None and self._airflow.database_problem is not None:
+            said.append(
+                Finding(
+                    "warning",
+                    "airflow",
+                    "no_database",
+                    f"{DATABASE} cannot be asked from here: {self._airflow.database_problem}",
+                    "Connections, Variables and pools that were made in Airflow are not seen by this check: run it where the scheduler or "
+                    "the API server runs",
+                )
+            )
+        return said
 
     # ------------------------------------------------------------------ what is to be checked
     def _datasource(self) -> Datasource | None:
         options = self._options
-        if options.datasources or options.space or options.set:
+        if describes_datasource(options):
             return datasource_of(options)
         if options.id is None:
             return None
-        if options.endpoint:
+        if options.endpoint is not None:
             raise ConfigurationError(
                 f"what is datasource {options.id}? Give --space KEY, or definitions with --datasources FILE"
             )
-        with common.airflow():
-            from airflow_provider_confluence.operators import _deployment as deployment
-
-            return deployment.find_datasource(
-                options.id,
-                None,
-                variable=deployment.DATASOURCES_VARIABLE,
-                connector_variable=deployment.CONNECTOR_VARIABLE,
-            )
+        return self._airflow.datasource(options.id)
 
     def _connection(self) -> tuple[ConnectionSettings | None, Callable[[str], object] | None, list[Finding]]:
         """Return how to reach Confluence, who masks tokens, and what speaks against it."""
-        if self._options.endpoint:
+        if self._options.endpoint is not None:
             return common.connection_settings(self._options), None, []
-        with common.airflow():
-            from airflow_provider_confluence.hooks._masking import mask
-
-            hook = self._hook()
-            try:
-                settings = hook.settings
-                refused = []
-                if self.datasource is not None:
-                    hook.check_allowed(self.datasource)
-            except ConfigurationError as error:
-                return None, None, [Finding("problem", "connection", "setting", str(error))]
-            except ConfluenceProviderError as error:
-                refused = [Finding("problem", "connection", "not_allowed", str(error))]
-        return settings, mask, refused
-
-    def _hook(self) -> ConfluenceHook:
-        from airflow_provider_confluence.hooks.confluence import ConfluenceHook
-
-        conn_id = self._options.conn_id or (self.datasource.conn_id if self.datasource is not None else None)
-        return ConfluenceHook(conn_id or ConfluenceHook.default_conn_name)
-
-    def _storage(self) -> Storage | None:
-        from airflow_provider_confluence.sync.storage import Storage
-
-        if self._options.storage:
-            return Storage(self._options.storage)
-        if self._options.endpoint:
-            return None
-        with common.airflow():
-            from airflow_provider_confluence.operators import _deployment as deployment
-
-            return deployment.storage()
+        refused = []
+        try:
+            hook = self._airflow.hook(self._options.conn_id or (self.datasource.conn_id if self.datasource else None))
+            settings = hook.settings
+            if self.datasource is not None:
+                hook.check_allowed(self.datasource)
+        except ConfigurationError as error:
+            return None, None, [Finding("problem", "connection", "setting", str(error))]
+        except ConfluenceProviderError as error:
+            refused = [Finding("problem", "connection", "not_allowed", str(error))]
+        return settings, self._airflow.mask_secret, refused
 
     # ------------------------------------------------------------------ what is checked
     @staticmethod
@@ -203,15 +196,9 @@ class _Check:
     def _outside(self, datasource: Datasource, storage: Storage) -> list[Finding]:
         from airflow_provider_confluence.sync.checking import check_sink, check_storage
 
-        if self._options.storage:
-            return [
-                *check_storage(storage),
-                check_sink(lambda: common.sink_of(datasource, self._options.storage)),
-            ]
-        with common.airflow():
-            from airflow_provider_confluence.operators import _deployment as deployment
-
-            return [*check_storage(storage), check_sink(lambda: deployment.make_sink(datasource))]
+        place = self._place
+        assert place is not None, "what gives a storage gives sinks"
+        return [*check_storage(storage), check_sink(lambda: place.make_sink(datasource))]
 
 
 def _wants(datasource: Datasource | None, setting: str) -> bool:
@@ -221,18 +208,14 @@ def _wants(datasource: Datasource | None, setting: str) -> bool:
     return bool(getattr(datasource, setting, False))
 
 
-def _pool(datasource: Datasource) -> list[Finding]:
+def _pool(datasource: Datasource, airflow: Deployment) -> list[Finding]:
     """Return whether the pool that the datasource names is there, as ``airflow pools get`` says it."""
     pool = datasource.airflow.get("pool")
     if not pool:
         return []
     make = f"airflow pools set {shlex.quote(str(pool))} 8 'Requests to Confluence'"
-    command = [sys.executable, "-m", "airflow", "pools", "list", "--output", "json"]
-    try:
-        asked = subprocess.run(command, capture_output=True, text=True, timeout=_POOL_SECONDS, check=True)  # noqa: S603
-        # Log lines may stand before the answer.
-        pools = [row.get("pool") for row in json.loads(asked.stdout[asked.stdout.index("[{") :])]
-    except (OSError, subprocess.SubprocessError, ValueError, AttributeError):
+    pools = airflow.pools()
+    if pools is None:
         return [
             Finding(
                 "warning",

@@ -1,4 +1,4 @@
-"""What the commands share: options, where things lie, definitions from a file, and how answers are printed."""
+"""What the commands share: options, definitions from a file, and how answers are printed."""
 
 from __future__ import annotations
 
@@ -7,20 +7,14 @@ import difflib
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_confluence.errors import ConfigurationError, DatasourceError
 
 if TYPE_CHECKING:
-    from upath import UPath
-
     from airflow_provider_confluence.confluence.client import ConnectionSettings
     from airflow_provider_confluence.datasource import Datasource
-    from airflow_provider_confluence.sinks.base import Sink
-    from airflow_provider_confluence.sinks.connection import SinkConnection
 
 
 class Commands(Protocol):
@@ -69,14 +63,9 @@ def add_connection(parser: argparse.ArgumentParser, *, required: bool = True) ->
     )
 
 
-def add_storage(parser: argparse.ArgumentParser) -> None:
-    """Add the option that says where state and local indexes lie."""
-    parser.add_argument(
-        "--storage",
-        required=True,
-        metavar="DIR",
-        help="where state and index are kept: a folder, or for the state an object store (s3://…)",
-    )
+def add_conn_id(parser: argparse.ArgumentParser) -> None:
+    """Add the option that names a connection of Airflow."""
+    parser.add_argument("--conn-id", metavar="ID", help="use this connection of Airflow (default: the datasource's)")
 
 
 def add_datasources(parser: argparse.ArgumentParser, help_: str) -> None:
@@ -106,69 +95,6 @@ def connection_settings(options: argparse.Namespace) -> ConnectionSettings:
             f"the environment variable {TOKEN_VARIABLE} is not set; put the API token or personal access token there"
         )
     return read.settings(options.endpoint, options.username or "", token)
-
-
-# ------------------------------------------------------------------------------------------ places
-def index_folder(storage: Path | str) -> Path:
-    """Return the folder of the local indexes: below the storage where that is a folder, else in AIRFLOW_HOME, as in Airflow."""
-    if "://" in str(storage):
-        return Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / "confluence" / "index"
-    return Path(storage) / "index"
-
-
-def sink_of(datasource: Datasource, storage: Path | str) -> Sink:
-    """Return the sink that a datasource's settings name."""
-    return sink_from(datasource.sink, datasource.queue_name, storage)
-
-
-def sink_from(settings: Mapping[str, Any], destination: str, storage: Path | str) -> Sink:
-    """Return the sink that settings name.
-
-    Its path may lie anywhere: who types the command may write there anyhow, and what a state says was admitted when its run was made.
-    """
-    from airflow_provider_confluence.sinks.registry import make_sink
-
-    return make_sink(
-        settings,
-        destination,
-        storage=index_folder(storage),
-        allowed_paths=(Path("/"), *_store(settings)),
-        connections=connection,
-    )
-
-
-def _store(settings: Mapping[str, Any]) -> list[UPath]:
-    path = settings.get("path")
-    if not isinstance(path, str) or "://" not in path:
-        return []
-    if "@" in path:  # names an Airflow connection
-        with redirect_stdout(sys.stderr):
-            from airflow.sdk import ObjectStoragePath
-
-            return [cast(Any, ObjectStoragePath(path))]
-    from upath import UPath
-
-    return [UPath(path)]
-
-
-@contextmanager
-def airflow() -> Iterator[None]:
-    """Let Airflow look things up: in the environment, the secrets backends, and its database where that is reachable from here.
-
-    Importing it takes two seconds, and it logs to standard output, which is for our answers.
-    """
-    # What tells Airflow's SDK that this process is no task and may ask the database itself (3.3: execution_time/supervisor.py).
-    os.environ.setdefault("_AIRFLOW_PROCESS_CONTEXT", "server")
-    with redirect_stdout(sys.stderr):
-        yield
-
-
-def connection(conn_id: str) -> SinkConnection:
-    """Return a connection of Airflow, or of the environment. :raises ConfigurationError: where there is none."""
-    with airflow():
-        from airflow_provider_confluence.hooks.sink_connections import sink_connection
-
-        return sink_connection(conn_id)
 
 
 # ------------------------------------------------------------------------------------------ definitions

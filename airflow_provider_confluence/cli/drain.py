@@ -13,6 +13,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_confluence.cli import common
+from airflow_provider_confluence.cli.places import Folder
 from airflow_provider_confluence.datasource import DEFAULT_QUEUE
 from airflow_provider_confluence.errors import ConfigurationError
 
@@ -91,10 +92,11 @@ def _run(options: argparse.Namespace) -> int:
 
     check_name(options.queue)
     settings = _settings(options)
+    place = Folder(options.storage or ".")
     drain = Drain(
-        connection=common.connection(options.conn_id),
+        connection=place.airflow.sink_connection(options.conn_id),
         queue=options.queue,
-        make_sink=lambda: _sink(settings, options),
+        make_sink=lambda: _sink(settings, options, place),
         declare=not options.no_declare,
         idle_seconds=_seconds("--until-empty", options.until_empty) if options.until_empty else None,
         patience_seconds=_seconds("--patience", options.patience),
@@ -128,10 +130,10 @@ def _settings(options: argparse.Namespace) -> dict[str, Any]:
     return dict(settings)
 
 
-def _sink(settings: dict[str, Any], options: argparse.Namespace) -> Sink:
+def _sink(settings: dict[str, Any], options: argparse.Namespace, place: Folder) -> Sink:
     if settings.get("type") in ("local", "files") and options.storage is None and not settings.get("path"):
         raise ConfigurationError(f"--storage DIR must say where the sink of type {settings['type']} has its files")
-    return common.sink_from(settings, options.to_queue, options.storage or ".")
+    return place.sink_from(settings, options.to_queue)
 
 
 def _seconds(option: str, text: str) -> float:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 
 from airflow_provider_confluence.cli import common
+from airflow_provider_confluence.cli.deployment import shown
+from airflow_provider_confluence.cli.places import add_storage, place_of
 
 _EXAMPLES = """
+airflow-confluence failures
 airflow-confluence failures --storage ./index
 airflow-confluence failures docs --storage ./index --json
 """
@@ -22,22 +25,23 @@ def add(commands: common.Commands) -> None:
         _EXAMPLES,
     )
     parser.add_argument("id", nargs="?", metavar="ID", help="id of a datasource (default: all)")
-    common.add_storage(parser)
+    add_storage(parser)
     parser.set_defaults(command=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
     from airflow_provider_confluence.sync.status import read_failures, read_status
-    from airflow_provider_confluence.sync.storage import Storage
 
-    storage = Storage(options.storage)
+    place = place_of(options)
+    storage = place.storage()
     standing = read_status(storage, options.id)
     unread = [status for status in standing if status.error]
     found = [item for status in standing if not status.error for item in read_failures(storage, status.datasource_id)]
     for status in unread:
         common.say(f"{status.datasource_id}: {status.error}")
     if options.json:
-        common.print_json({"storage": options.storage, "failures": [item.to_json() for item in found]})
+        rows = [item.to_json() for item in found]
+        common.print_json({"storage": storage.where(), "failures": rows, **shown(place.read_from)})
     else:
         for item in found:
             left = "an older state is in the index" if item.indexed else "not in the index"

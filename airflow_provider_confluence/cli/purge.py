@@ -8,14 +8,16 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from airflow_provider_confluence.cli import common
+from airflow_provider_confluence.cli.deployment import shown
+from airflow_provider_confluence.cli.places import add_storage, definitions_of, place_of
 from airflow_provider_confluence.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from airflow_provider_confluence.sync.purge import PurgeResult, Remains
 
 _EXAMPLES = """
+airflow-confluence purge docs
 airflow-confluence purge docs --storage ./index
-airflow variables get confluence_datasources > datasources.json
 airflow-confluence purge docs --storage s3://bucket/confluence --datasources datasources.json --yes
 """
 
@@ -30,8 +32,11 @@ def add(commands: common.Commands) -> None:
         _EXAMPLES,
     )
     parser.add_argument("id", metavar="ID", help="id of the datasource")
-    common.add_storage(parser)
-    common.add_datasources(parser, "definitions like the Variable's: a datasource that is enabled there is refused")
+    add_storage(parser)
+    common.add_datasources(
+        parser,
+        "definitions like the Variable's: a datasource that is enabled there is refused (default: the Variable, without --storage)",
+    )
     parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument(
         "--forget-unknown",
@@ -43,10 +48,10 @@ def add(commands: common.Commands) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from airflow_provider_confluence.sync.purge import check_purgeable, purge, survey
-    from airflow_provider_confluence.sync.storage import Storage
 
-    storage = Storage(options.storage)
-    definitions = common.read_definitions(options.datasources)
+    place = place_of(options)
+    storage = place.storage()
+    definitions = definitions_of(options, place)
     configured = (definitions or {}).get(options.id)
     check_purgeable(options.id, configured)
     remains = survey(storage, options.id)
@@ -55,13 +60,13 @@ def _run(options: argparse.Namespace) -> int:
         return 1
     result = purge(
         storage,
-        lambda datasource: common.sink_of(datasource, options.storage),
+        place.make_sink,
         options.id,
         configured=configured,
         forget_unknown=options.forget_unknown,
     )
     if options.json:
-        common.print_json(asdict(result))
+        common.print_json({**asdict(result), **shown(place.read_from)})
     else:
         _print(result)
     return 0 if result.finished and not result.notes else 1

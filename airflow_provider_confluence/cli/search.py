@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import csv
 import re
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_confluence.cli import common
+from airflow_provider_confluence.cli.deployment import Deployment, shown
+from airflow_provider_confluence.cli.places import Folder, add_storage
 from airflow_provider_confluence.datasource import DEFAULT_QUEUE
 from airflow_provider_confluence.errors import ConfigurationError
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_confluence.sinks.local_search import LocalIndex, Results
 
 _EXAMPLES = """
+airflow-confluence search rollback deployment
 airflow-confluence search rollback deployment --storage ./index
 airflow-confluence search '"roll back"' --storage ./index --space OPS --space DOCS --type page --limit 3
 airflow-confluence search --storage ./index --since 2026-03 --until 2026-03 --facets space,label
@@ -37,8 +41,12 @@ def add(commands: common.Commands) -> None:
         _EXAMPLES,
     )
     parser.add_argument("words", nargs="*", metavar="WORDS")
-    common.add_storage(parser)
-    parser.add_argument("--queue", default=DEFAULT_QUEUE, metavar="NAME", help="queue.name of the datasource")
+    add_storage(parser)
+    parser.add_argument(
+        "--queue",
+        metavar="NAME",
+        help=f"queue.name of the datasource (default: {DEFAULT_QUEUE}; without --storage, what the Variable says)",
+    )
     parser.add_argument("--prefix", action="store_true", help="the last word may be the beginning of one")
     parser.add_argument("--limit", type=_whole, default=10, metavar="N", help="how many hits to show (default: 10)")
     parser.add_argument("--offset", type=_whole, default=0, metavar="N", help="how many hits to leave out before them")
@@ -87,11 +95,12 @@ def _run(options: argparse.Namespace) -> int:
     names = ("limit", "offset", "space", "type", "label", "datasource", "since", "until", "prefix", "facets")
     wanted = {name: getattr(options, name) for name in names}
     wanted["principals"] = _principals(options)
-    with LocalIndex(index_file(options.storage, options.queue)) as index:
+    path, read_from = _index(options)
+    with LocalIndex(path) as index:
         if wanted["principals"] is not None:
             _tell_what_is_left_out(index.datasources_without_readers())
         if options.json:
-            common.print_json(asdict(index.search(query, **wanted)))
+            common.print_json({**asdict(index.search(query, **wanted)), **shown(read_from)})
             return 0
         found = print_hits(index, query, **wanted)
     for facet, counts in found.facets.items():
@@ -127,7 +136,56 @@ def index_file(storage: Path | str, queue: str = DEFAULT_QUEUE) -> Path:
     """Return the local index that ``sync`` writes below a storage folder."""
     from airflow_provider_confluence.sinks.local import index_path
 
-    return index_path(common.index_folder(storage), queue)
+    return index_path(Folder(storage).index_folder(), queue)
+
+
+def _index(options: argparse.Namespace) -> tuple[Path, dict[str, str]]:
+    """Return the index to search, and where what led there was read.
+
+    :raises ConfigurationError: where the deployment has several, or none.
+    """
+    from airflow_provider_confluence.sinks.local import index_path
+
+    if options.storage is not None:
+        return index_file(options.storage, options.queue or DEFAULT_QUEUE), {}
+    airflow = Deployment(tell=common.say)
+    local, others = _destinations(airflow)
+    asked = options.datasource or local
+    found = {path: name for id_, (path, name) in local.items() if id_ in asked and options.queue in (None, name)}
+    if len(found) == 1:
+        (path,) = found
+    elif found:
+        raise ConfigurationError(
+            f"the datasources write several local indexes ({', '.join(sorted(set(found.values())))}): choose one with --queue NAME, or "
+            "with --datasource ID"
+        )
+    elif others and not local and options.queue is None:
+        elsewhere = ", ".join(f"{id_} to a sink of type {type_}" for id_, type_ in sorted(others.items()))
+        raise ConfigurationError(f"no datasource of the Variable writes a local index ({elsewhere}): search there")
+    else:
+        path = index_path(airflow.index_folder(), options.queue or DEFAULT_QUEUE)
+    return path, airflow.read_from
+
+
+def _destinations(airflow: Deployment) -> tuple[dict[str, tuple[Path, str]], dict[str, str]]:
+    """Return the local index of each datasource with its queue's name, and the types of the other sinks; broken ones are left out."""
+    from airflow_provider_confluence.datasource import Datasource
+    from airflow_provider_confluence.sinks.local import LocalSink
+
+    local: dict[str, tuple[Path, str]] = {}
+    others: dict[str, str] = {}
+    for id_, datasource in (airflow.definitions() or {}).items():
+        if not isinstance(datasource, Datasource):
+            continue
+        type_ = str(datasource.sink.get("type"))
+        if type_ != "local":
+            others[id_] = type_
+            continue
+        with suppress(ConfigurationError):  # a path that is not allowed: its runs say so
+            sink = airflow.make_sink(datasource)
+            if isinstance(sink, LocalSink):
+                local[id_] = (sink.path, datasource.queue_name)
+    return local, others
 
 
 def print_hits(index: LocalIndex, query: str | None, **wanted: Any) -> Results:

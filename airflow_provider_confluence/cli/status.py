@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 from typing import TYPE_CHECKING
 
 from airflow_provider_confluence.cli import common
+from airflow_provider_confluence.cli.deployment import shown
+from airflow_provider_confluence.cli.places import add_storage, definitions_of, place_of, storage_option
 
 if TYPE_CHECKING:
     from airflow_provider_confluence.sync.status import DatasourceStatus, OpenRun
 
 _EXAMPLES = """
-airflow-confluence status --storage ./index
-airflow variables get confluence_datasources | airflow-confluence status docs --storage ./index --datasources - --json
+airflow-confluence status
+airflow-confluence status docs --storage ./index --datasources datasources.json --json
 """
 _COUNTS = ("listed", "unchanged", "written", "deleted", "failed", "left_for_later", "unfinished")
 
@@ -28,43 +29,48 @@ def add(commands: common.Commands) -> None:
         _EXAMPLES,
     )
     parser.add_argument("id", nargs="?", metavar="ID", help="id of a datasource (default: all)")
-    common.add_storage(parser)
+    add_storage(parser)
     common.add_datasources(
-        parser, "definitions like the Variable's: says which datasources are enabled, disabled or removed"
+        parser,
+        "definitions like the Variable's: says which are enabled, disabled or removed (default, without --storage: the Variable)",
     )
     parser.set_defaults(command=_run)
 
 
 def _run(options: argparse.Namespace) -> int:
     from airflow_provider_confluence.sync.status import read_status
-    from airflow_provider_confluence.sync.storage import Storage
 
-    definitions = common.read_definitions(options.datasources)
-    found = read_status(Storage(options.storage), options.id, definitions=definitions)
+    place = place_of(options)
+    storage = place.storage()
+    found = read_status(storage, options.id, definitions=definitions_of(options, place))
+    option = storage_option(options)
+    # What stands in the file is all there is; beside the Variable, DAG files may have datasources of their own.
+    removed = "removed from the configuration" if options.datasources else "not in the Variable"
     if options.json:
-        rows = [{**status.to_json(), "commands": _commands(status, options.storage)} for status in found]
-        common.print_json({"storage": options.storage, "datasources": rows})
+        rows = [{**status.to_json(), "commands": _commands(status, option)} for status in found]
+        common.print_json({"storage": storage.where(), "datasources": rows, **shown(place.read_from)})
     else:
         for status in found:
-            print("\n".join(_lines(status, options.storage)))
+            print("\n".join(_lines(status, option, removed)))
         if not found:
-            print(f"nothing is kept below {options.storage}")
+            print(f"nothing is kept below {storage.where()}")
     return 1 if any(status.error for status in found) else 0
 
 
-def _commands(status: DatasourceStatus, storage: str) -> dict[str, str]:
+def _commands(status: DatasourceStatus, storage_option: str) -> dict[str, str]:
     """Return what to type next, by purpose."""
     commands = {}
     if status.withheld:
-        commands["consent"] = f"airflow-confluence sync … --allow-mass-delete {status.withheld}"
+        options = " …" if storage_option else f" --id {status.datasource_id}"
+        commands["consent"] = f"airflow-confluence sync{options} --allow-mass-delete {status.withheld}"
     if status.configured in ("disabled", "removed") and (status.revision or status.open_runs or status.error):
-        commands["purge"] = f"airflow-confluence purge {status.datasource_id} --storage {shlex.quote(storage)}"
+        commands["purge"] = f"airflow-confluence purge {status.datasource_id}{storage_option}"
     return commands
 
 
-def _lines(status: DatasourceStatus, storage: str) -> list[str]:
-    commands = _commands(status, storage)
-    told = {"not told": "", "removed": "removed from the configuration", "broken": "its definition is broken"}
+def _lines(status: DatasourceStatus, storage_option: str, removed: str) -> list[str]:
+    commands = _commands(status, storage_option)
+    told = {"not told": "", "removed": removed, "broken": "its definition is broken"}
     title = "  ".join(
         part for part in (status.datasource_id, status.name, told.get(status.configured, status.configured)) if part
     )

@@ -5,22 +5,27 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_confluence.cli import common
+from airflow_provider_confluence.cli.deployment import Deployment, shown
+from airflow_provider_confluence.cli.places import Folder, Place, add_storage
 from airflow_provider_confluence.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from airflow_provider_confluence.confluence.client import ConnectionSettings
+    from airflow_provider_confluence.confluence.client import ConfluenceClient
     from airflow_provider_confluence.datasource import Datasource
     from airflow_provider_confluence.sync.commit import RunResult
     from airflow_provider_confluence.sync.context import Event
 
+    Connect = Callable[[Datasource], ConfluenceClient]
+
 _EXAMPLES = """
+airflow-confluence sync --id docs
 airflow-confluence sync --endpoint https://site.atlassian.net/wiki --username you@example.com --space DOCS --storage ./index
 airflow-confluence sync --endpoint https://wiki.example.com --space '*' --set exclude_spaces=OLD,TMP --storage ./index
 airflow-confluence sync --endpoint https://wiki.example.com --datasources datasources.json --id docs --storage ./index
@@ -33,11 +38,13 @@ def add(commands: common.Commands) -> None:
         commands,
         "sync",
         "bring an index up to date with Confluence",
-        f"Bring an index up to date with Confluence. The token is read from {common.TOKEN_VARIABLE}.",
+        "Bring an index up to date with Confluence. What --endpoint, --storage and a definition do not say is taken from the Airflow "
+        f"deployment here. With --endpoint the token is read from {common.TOKEN_VARIABLE}.",
         _EXAMPLES,
     )
-    common.add_connection(parser)
-    common.add_storage(parser)
+    common.add_connection(parser, required=False)
+    common.add_conn_id(parser)
+    add_storage(parser)
     parser.add_argument("--space", action="append", metavar="KEY", help="space key; may be given several times")
     parser.add_argument("--blogposts", action="store_true", help="index blog posts too")
     parser.add_argument("--attachments", action="store_true", help="index attachments too")
@@ -67,13 +74,15 @@ def add(commands: common.Commands) -> None:
 def _run(options: argparse.Namespace) -> int:
     from airflow_provider_confluence.sync.commit import verdict
 
-    settings = common.connection_settings(options)
-    datasource = datasource_of(options)
+    airflow = Deployment(tell=common.say)
+    place = _place(options, airflow)
+    described = options.endpoint is not None or describes_datasource(options)
+    datasource = datasource_of(options) if described else airflow.datasource(options.id)
     started = time.monotonic()
     result = _sync(
         datasource,
-        settings,
-        options.storage,
+        _connect(options, airflow),
+        place,
         mode=options.mode,
         allow_mass_delete=options.allow_mass_delete,
         content_ids=options.content_ids,
@@ -81,7 +90,13 @@ def _run(options: argparse.Namespace) -> int:
     seconds = time.monotonic() - started
     if options.json:
         common.print_json(
-            {**asdict(result), "clean": result.clean, "verdict": verdict(result), "seconds": round(seconds, 1)}
+            {
+                **asdict(result),
+                "clean": result.clean,
+                "verdict": verdict(result),
+                "seconds": round(seconds, 1),
+                **shown({**airflow.read_from, **place.read_from}),
+            }
         )
         return 0 if result.clean else 1
     print(summary_of(result, seconds))
@@ -92,6 +107,44 @@ def _run(options: argparse.Namespace) -> int:
     if not result.clean:
         common.say(verdict(result))
     return 0 if result.clean else 1
+
+
+# ------------------------------------------------------------------------------------------ Airflow or not
+def describes_datasource(options: argparse.Namespace) -> bool:
+    """Say whether the options describe a datasource, or else Airflow's Variable is to."""
+    flags = (options.blogposts, options.attachments, options.comments, options.folders)
+    return bool(options.datasources or options.space or options.set or any(flags))
+
+
+def _place(options: argparse.Namespace, airflow: Deployment) -> Place:
+    """Return where state and index are to be.
+
+    :raises ConfigurationError: where Airflow's would come to hold something that its own runs know nothing of.
+    """
+    if options.storage is not None:
+        return Folder(options.storage)
+    if options.endpoint is not None or (describes_datasource(options) and not options.datasources):
+        raise ConfigurationError(
+            "--storage DIR must say where state and index are kept, because --endpoint, --space and --set make a datasource that Airflow "
+            "knows nothing of; without these, connection, datasource and storage are Airflow's"
+        )
+    return airflow
+
+
+def _connect(options: argparse.Namespace, airflow: Deployment) -> Connect:
+    """Return who opens a client: by the options, or through Airflow's connection, where that may serve the datasource."""
+    from airflow_provider_confluence.confluence.client import connect
+
+    if options.endpoint is not None:
+        settings = common.connection_settings(options)
+        return lambda _: connect(settings)
+
+    def through_airflow(datasource: Datasource) -> ConfluenceClient:
+        hook = airflow.hook(options.conn_id or datasource.conn_id)
+        hook.check_allowed(datasource)
+        return hook.open_client()
+
+    return through_airflow
 
 
 # ------------------------------------------------------------------------------------------ the definition
@@ -180,29 +233,31 @@ def sync(
     from airflow_provider_confluence.confluence.client import ConnectionSettings
 
     settings = ConnectionSettings(endpoint=endpoint, username=username, token=token, deployment=deployment)  # type: ignore[arg-type]
-    return _sync(datasource, settings, storage, mode=mode, allow_mass_delete=allow_mass_delete)
+    from airflow_provider_confluence.confluence.client import connect
+
+    place = Folder(storage)
+    return _sync(datasource, lambda _: connect(settings), place, mode=mode, allow_mass_delete=allow_mass_delete)
 
 
 def _sync(
     datasource: Datasource,
-    settings: ConnectionSettings,
-    storage: Path | str,
+    connect: Connect,
+    place: Place,
     *,
     mode: str,
     allow_mass_delete: int | None,
     content_ids: Sequence[str] = (),
 ) -> RunResult:
-    from airflow_provider_confluence.confluence.client import connect
     from airflow_provider_confluence.sync.context import RunContext
     from airflow_provider_confluence.sync.run import run_once
-    from airflow_provider_confluence.sync.storage import Storage
 
     with _Progress() as progress:
         run = RunContext(
-            storage=Storage(storage),
-            connect=lambda _: connect(settings),
-            make_sink=lambda d: common.sink_of(d, storage),
+            storage=place.storage(),
+            connect=connect,
+            make_sink=place.make_sink,
             observer=progress.show,
+            extractor=place.extractor(),
         )
         return run_once(run, datasource, mode=mode, allow_mass_delete=allow_mass_delete, content_ids=content_ids)
 

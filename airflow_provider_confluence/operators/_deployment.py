@@ -17,6 +17,7 @@ from airflow_provider_confluence.errors import ConfigurationError, DatasourceErr
 if TYPE_CHECKING:
     from airflow_provider_confluence.content.attachments import ExtractorSettings
     from airflow_provider_confluence.sinks.base import Sink
+    from airflow_provider_confluence.sinks.connection import Connections
     from airflow_provider_confluence.sync.storage import Storage
 
 DATASOURCES_VARIABLE = "confluence_datasources"
@@ -105,7 +106,7 @@ def storage() -> Storage:
     """Return the storage that ``[confluence] storage_path`` names."""
     from airflow_provider_confluence.sync.storage import Storage, cannot_be_used
 
-    path = _storage_path()
+    path = storage_path()
     try:
         return Storage(_place(path))
     except ValueError as error:
@@ -114,8 +115,11 @@ def storage() -> Storage:
         raise ConfigurationError(f"[confluence] storage_path: {error}") from error
 
 
-def make_sink(datasource: Datasource) -> Sink:
-    """Return the datasource's sink, not opened yet; it may write below the storage folder and ``[confluence] allowed_paths``."""
+def make_sink(datasource: Datasource, *, connections: Connections | None = None) -> Sink:
+    """Return the datasource's sink, not opened yet; it may write below the storage folder and ``[confluence] allowed_paths``.
+
+    :param connections: looks connections up, in place of a task's own way.
+    """
     from airflow_provider_confluence.hooks.sink_connections import sink_connection
     from airflow_provider_confluence.sinks.registry import make_sink as make
 
@@ -124,13 +128,13 @@ def make_sink(datasource: Datasource) -> Sink:
         datasource.queue_name,
         storage=index_folder(),
         allowed_paths=_allowed_paths(),
-        connections=sink_connection,
+        connections=connections or sink_connection,
     )
 
 
 def index_folder() -> Path:
     """Return the folder of local indexes: below the storage where that is a folder, else in AIRFLOW_HOME."""
-    path = _storage_path()
+    path = storage_path()
     if path.startswith("file://"):
         path = path.removeprefix("file://")
     return (_home() if "://" in path else Path(path).expanduser()) / "index"
@@ -144,13 +148,14 @@ def extractor(image_to_text: str | None = None) -> ExtractorSettings:
     """
     from airflow_provider_confluence.content.attachments import ExtractorSettings, ImageReader
 
-    function = image_to_text or _option("image_to_text")
-    network = _option("image_to_text_network").lower() in ("true", "t", "1", "yes", "on")
+    function = image_to_text or option("image_to_text")
+    network = option("image_to_text_network").lower() in ("true", "t", "1", "yes", "on")
     return ExtractorSettings(image_reader=ImageReader(function, network) if function else None)
 
 
-def _storage_path() -> str:
-    return _option("storage_path") or str(_home())
+def storage_path() -> str:
+    """Return where state is kept, as ``[confluence] storage_path`` says, or its default."""
+    return option("storage_path") or str(_home())
 
 
 def _home() -> Path:
@@ -159,7 +164,7 @@ def _home() -> Path:
 
 
 def _allowed_paths() -> tuple[Any, ...]:
-    parts = [part.strip() for part in _option("allowed_paths").split(",") if part.strip()]
+    parts = [part.strip() for part in option("allowed_paths").split(",") if part.strip()]
     try:
         return tuple(_place(part) for part in parts)
     except ValueError as error:
@@ -178,7 +183,8 @@ def _place(path: str) -> Any:
     return ObjectStoragePath(path)
 
 
-def _option(name: str) -> str:
+def option(name: str) -> str:
+    """Return an option of ``[confluence]``; empty where it is not set."""
     from airflow.sdk.configuration import conf
 
     return (conf.get("confluence", name, fallback=None) or "").strip()

@@ -110,6 +110,11 @@ class Standalone:
         made = json.loads((self.home / "passwords.json").read_text())
         return str(made[user])
 
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment that this Airflow's processes have, for commands that are to see the same deployment."""
+        return self._settings()
+
     # ---------------------------------------------------------------- REST
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Return the JSON of Airflow's public REST API (``path`` below ``/api/v2``), ``None`` for an empty answer or a 404.

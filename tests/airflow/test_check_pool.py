@@ -7,6 +7,7 @@ import os
 import pytest
 
 from airflow_provider_confluence.cli.check import _pool
+from airflow_provider_confluence.cli.deployment import Deployment
 from airflow_provider_confluence.datasource import read_datasource
 
 
@@ -15,10 +16,10 @@ from airflow_provider_confluence.datasource import read_datasource
 )
 def test_a_pool_is_looked_up_in_airflow(airflow_db: None, pool: str, level: str, cause: str) -> None:
     assert os.environ["AIRFLOW_HOME"]
-    (found,) = _pool(read_datasource("docs", {"space": "DOCS", "airflow": {"pool": pool}}))
+    (found,) = _pool(read_datasource("docs", {"space": "DOCS", "airflow": {"pool": pool}}), Deployment())
     assert (found.level, found.cause) == (level, cause)
     assert ("airflow pools set confluence 8" in found.remedy) == (level == "problem")
 
 
 def test_without_a_pool_nobody_is_asked() -> None:
-    assert _pool(read_datasource("docs", {"space": "DOCS"})) == []
+    assert _pool(read_datasource("docs", {"space": "DOCS"}), Deployment()) == []

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
@@ -133,35 +131,10 @@ def test_through_airflow_s_own_connection_and_variable(filled_cloud, tmp_path, p
     done = run("check", "docs", "--json", **environment)
     assert done.returncode == (0 if password == "good" else 1), done.stderr
     said = findings(done)
-    assert said[0] == (("ok", "connection", "connected") if password == "good" else ("problem", "connection", "token"))
+    expected = ("ok", "connection", "connected") if password == "good" else ("problem", "connection", "token")
+    assert next(finding for finding in said if finding[1] == "connection") == expected
     assert ("ok", "storage", "writable") in said
     assert ("ok", "sink", "usable") in said
     # There is no database, so nobody can say; the command that makes the pool is printed all the same.
     assert ("warning", "pool", "not_known") in said
     assert "airflow pools set 'confluence one' 8" in done.stdout
-
-
-def test_through_what_airflow_s_database_holds(filled_cloud, tmp_path):
-    environment = {
-        "AIRFLOW_HOME": str(tmp_path),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/airflow.db",
-    }
-
-    def airflow(*arguments):
-        command = [sys.executable, "-m", "airflow", *arguments]
-        clean = {k: v for k, v in os.environ.items() if not k.startswith("AIRFLOW_")}
-        subprocess.run(command, env={**clean, **environment}, capture_output=True, check=True, timeout=120)
-
-    definition = {"docs": {"space": "DOCS", "conn_id": "wiki", "airflow": {"pool": "confluence"}}}
-    values = (filled_cloud.endpoint, filled_cloud.username, filled_cloud.token)
-    airflow("db", "migrate")
-    fields = [f"--conn-{name}={value}" for name, value in zip(("host", "login", "password"), values, strict=True)]
-    airflow("connections", "add", "wiki", "--conn-type=confluence", *fields)
-    airflow("variables", "set", "confluence_datasources", json.dumps(definition))
-    airflow("pools", "set", "confluence", "8", "Requests to Confluence")
-    done = run("check", "docs", "--json", **environment)
-    assert done.returncode == 0, done.stderr
-    assert findings(done)[:2] == [("ok", "connection", "connected"), ("ok", "space", "found")]
-    assert ("ok", "pool", "found") in findings(done)
-    assert filled_cloud.token not in done.stdout + done.stderr
