@@ -300,4 +300,4 @@ def _can_be_read(settings: Mapping[str, Any]) -> bool:
 
 def _hash(text: str) -> int:
     # Python's own hash differs from process to process.
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:4], "big")

@@ -16,14 +16,13 @@ from airflow_provider_confluence.datasource_settings import (
     CONNECTOR,
     CREDENTIALS,
     EVERY_SPACE,
-    ID_RULE,
     SETTINGS,
     check_together,
-    is_id,
+    id_problem,
 )
 from airflow_provider_confluence.documents import TREE_TYPES
 from airflow_provider_confluence.errors import DatasourceError
-from airflow_provider_confluence.settings import BELONGS_ELSEWHERE, Say, Twice, kind_of, parse_duration
+from airflow_provider_confluence.settings import BELONGS_ELSEWHERE, Say, Twice, kind_of, parse_duration, printable
 
 __all__ = [
     "ATTACHMENT_TYPES",
@@ -184,19 +183,36 @@ class Datasource:
 
 def check_id(datasource_id: str) -> None:
     """Return where a text can be the id of a datasource; it becomes a folder's name. :raises DatasourceError: else."""
-    if not is_id(datasource_id):
-        raise DatasourceError([f"{datasource_id[:100]}: {ID_RULE}"])
+    problem = id_problem(datasource_id)
+    if problem is not None:
+        raise DatasourceError([f"{printable(datasource_id)}: {problem}"])
 
 
 # ------------------------------------------------------------------------------------------ reading
 def parse_json(text: str) -> Any:
     """Return what a JSON text says; objects in which a key is given twice remember that. :raises DatasourceError: where it is none."""
+    text = text.removeprefix("\ufeff")  # which editors on Windows put before everything
     try:
         return json.loads(text, object_pairs_hook=Twice.from_pairs)
     except json.JSONDecodeError as error:
-        raise DatasourceError([f"line {error.lineno}, column {error.colno}: this is not JSON ({error.msg})"]) from error
+        what = _explained(text, error)
+        raise DatasourceError([f"line {error.lineno}, column {error.colno}: this is not JSON ({what})"]) from error
     except (RecursionError, ValueError) as error:
         raise DatasourceError([f"this is no JSON that can be read ({type(error).__name__})"]) from error
+
+
+def _explained(text: str, error: json.JSONDecodeError) -> str:
+    """Return what is wrong at that place in the words of whoever typed it; Python's own where the case is none of the usual ones."""
+    before, here = text[: error.pos].rstrip(), text[error.pos : error.pos + 2]
+    if not text.strip():
+        return "it is empty; without datasources it is {}"
+    if here[:1] == "'":
+        return "texts stand in double quotes, not in single ones"
+    if here in ("//", "/*") or here[:1] == "#":
+        return "JSON has no comments"
+    if before.endswith(",") and (not here or here[0] in "}]"):
+        return "a comma stands before the closing bracket"
+    return error.msg
 
 
 def read_connector(value: object) -> Mapping[str, Any]:
@@ -241,7 +257,7 @@ def datasources_in(
         except DatasourceError as error:
             found[datasource_id] = error
     # Which of the two is meant nobody can tell.
-    return {**found, **{id_: DatasourceError([f"{id_[:100]}: this id is given twice"]) for id_ in twice}}
+    return {**found, **{id_: DatasourceError([f"{printable(id_)}: this id is given twice"]) for id_ in twice}}
 
 
 def read_datasource(datasource_id: str, value: object, *, defaults: Mapping[str, Any] | None = None) -> Datasource:
@@ -251,16 +267,22 @@ def read_datasource(datasource_id: str, value: object, *, defaults: Mapping[str,
     :raises DatasourceError: with every problem, each by its path.
     """
     problems: list[str] = []
-    shown = datasource_id[:100]
+    shown = printable(datasource_id)
 
     def say(path: str, what: str) -> None:
         problems.append(f"{shown}.{path}: {what}" if path else f"{shown}: {what}")
 
-    if not is_id(datasource_id):
-        say("", ID_RULE)
+    wrong_id = id_problem(datasource_id)
+    if wrong_id is not None:
+        say("", wrong_id)
     if not isinstance(value, dict):
         say("", f"expected an object, found {kind_of(value)}")
         raise DatasourceError(problems)
+    if _holds_half_a_character(value):
+        say(
+            "",
+            "a text in it holds half of a character (\\ud800 to \\udfff without its other half), which no file can keep",
+        )
     if "connector" in value:
         say("connector", f"this is as in Coco Server; {_IMPORT}")
     for key in CREDENTIALS:
@@ -279,6 +301,17 @@ def read_datasource(datasource_id: str, value: object, *, defaults: Mapping[str,
     if problems:
         raise DatasourceError(problems)
     return Datasource(**{"id": datasource_id, "name": datasource_id, "queue_name": queue_name, **settings})
+
+
+def _holds_half_a_character(value: object) -> bool:
+    """Whether JSON's escapes made a text that is none: it could be neither written nor sent."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    except (TypeError, ValueError, RecursionError):
+        return False  # what is wrong with that is said elsewhere
+    return False
 
 
 def _check_destination(queue_name: str, sink: Mapping[str, Any], say: Say) -> None:

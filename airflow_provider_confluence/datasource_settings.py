@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -29,7 +30,7 @@ ATTACHMENT_TYPES = (
 )
 ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}"
 ID_RULE = (
-    "an id is made of letters, digits, '_', '-' and '.', begins with a letter or digit, and has at most 100 characters"
+    "an id is made of A-Z, a-z, 0-9, '_', '-' and '.', begins with a letter or digit, and has at most 100 characters"
 )
 CREDENTIALS = ("token", "password", "username", "endpoint")
 """Keys of Coco's ``connector.config`` that belong into a connection."""
@@ -300,6 +301,15 @@ def check_together(settings: Mapping[str, Any], say: Say) -> None:
             say(key, 'holds only together with "space": "*"; a space that is named is in, a personal one too')
 
 
-def is_id(text: str) -> bool:
-    """Return whether a text can be the id of a datasource."""
-    return re.fullmatch(ID_PATTERN, text) is not None
+def id_problem(text: str) -> str | None:
+    """Return what keeps a text from being the id of a datasource, with the character at fault, which may look like a letter; else
+    ``None``."""
+    if re.fullmatch(ID_PATTERN, text):
+        return None
+    if not text:
+        return f"the id is empty; {ID_RULE}"
+    for place, character in enumerate(text[:100], start=1):
+        if not re.fullmatch(r"[A-Za-z0-9]" if place == 1 else r"[A-Za-z0-9_.-]", character):
+            name = unicodedata.name(character, f"U+{ord(character):04X}")
+            return f"character {place} is {name}; {ID_RULE}"
+    return ID_RULE

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,6 +24,8 @@ _LONGEST = timedelta(days=366)  # a scheduler that adds more than the calendar h
 _GO_DURATION = re.compile(r"(?:([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))")
 _UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _MOST_SHOWN = 60
+_MOST_UNKNOWN = 100  # to look for what was meant takes time, and a DAG file has little
+_LIKE_A_CREDENTIAL = re.compile(r"token|passw|secret|api_?key|credential", re.I)
 _FEW = 10
 
 
@@ -51,6 +54,12 @@ def kind_of(value: object) -> str:
     return names.get(type(value), "a number")
 
 
+def printable(name: str) -> str:
+    """Return a key as messages show it: in quotes where it is empty, its unprintable characters escaped, and not all of a long one."""
+    shown = (c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in name[:100])
+    return "".join(shown) or '""'
+
+
 def hint(name: object, known: Iterable[str]) -> str:
     """Return ``; did you mean …?`` where a known name is near, else nothing."""
     near = difflib.get_close_matches(str(name), list(known), n=1)
@@ -69,8 +78,8 @@ class Twice(dict[str, Any]):
         if len(value) == len(pairs):
             return value
         found = cls(value)
-        keys = [key for key, _ in pairs]
-        found.keys_given_twice = tuple(key for key in value if keys.count(key) > 1)
+        times = Counter(key for key, _ in pairs)
+        found.keys_given_twice = tuple(key for key in value if times[key] > 1)
         return found
 
 
@@ -291,10 +300,13 @@ class Table:
         inside = f"{path}." if path else ""
         say_twice(inside, value, say)
         known = [setting.name for setting in self.settings]
-        for key in value:
-            if key not in known:
-                near = hint(key, known) or (f"; it takes {', '.join(known)}" if len(known) <= _FEW else "")
-                say(f"{inside}{key[:100]}", f"unknown setting{near}")
+        unknown = [key for key in value if key not in known]
+        for key in unknown[:_MOST_UNKNOWN]:
+            near = hint(key, known) or (f"; it takes {', '.join(known)}" if len(known) <= _FEW else "")
+            secret = f"; {BELONGS_ELSEWHERE}" if _LIKE_A_CREDENTIAL.search(key[:100]) else ""
+            say(f"{inside}{printable(key)}", f"unknown setting{near}{secret}")
+        if len(unknown) > _MOST_UNKNOWN:
+            say(path, f"and {len(unknown) - _MOST_UNKNOWN} more unknown settings")
         for setting in self.settings:
             if setting.required and setting.name not in value:
                 say(f"{inside}{setting.name}", f"is missing: {setting.description}")
@@ -311,7 +323,7 @@ class Table:
 def say_twice(inside: str, value: Mapping[str, Any], say: Say) -> None:
     """Say which keys of an object were given twice."""
     for key in value.keys_given_twice if isinstance(value, Twice) else ():
-        say(f"{inside}{key[:100]}", "this key is given twice in one object")
+        say(f"{inside}{printable(key)}", "this key is given twice in one object")
 
 
 def found_instead(value: Any) -> str:

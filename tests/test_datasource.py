@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import timedelta
 
 import pytest
@@ -256,3 +257,75 @@ def test_a_frozen_datasource_comes_back_the_same():
         "docs", {"space": ["A", "B"], "enable_attachments": True, "sink": {"type": "local", "path": "x"}}
     )
     assert Datasource.from_json(json.loads(json.dumps(found.to_json()))) == found
+
+
+# ------------------------------------------------------------------------------------------ what people and attackers write
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            '{"docs": {"space": "A",}}',
+            "line 1, column 24: this is not JSON (a comma stands before the closing bracket)",
+        ),
+        ("{'docs': {}}", "texts stand in double quotes"),
+        ('{"docs": {} // mine\n}', "JSON has no comments"),
+        ("", "it is empty; without datasources it is {}"),
+        ('{"docs": {"max_shards": ' + "9" * 5000 + "}}", "no JSON that can be read"),
+        ("[" * 100_000, "no JSON that can be read"),
+    ],
+)
+def test_the_usual_slips_in_json_are_told_in_the_words_of_whoever_typed_it(text, said):
+    with pytest.raises(DatasourceError) as caught:
+        read_datasources(text)
+    assert said in str(caught.value)
+
+
+def test_a_byte_order_mark_before_the_json_is_passed_over():
+    assert isinstance(read_datasources('\ufeff{"docs": {"space": "A"}}')["docs"], Datasource)
+
+
+@pytest.mark.parametrize(
+    ("id_", "said"),
+    [
+        ("", '"": the id is empty'),
+        ("d\u043ecs", "character 2 is CYRILLIC SMALL LETTER O"),
+        ("docs ", "character 5 is SPACE"),
+        ("a\x00b", "a\\x00b: character 2 is U+0000"),
+        ("\ud800", "\\ud800: character 1 is U+D800"),
+        ("../docs", "character 1 is FULL STOP"),
+        ("x" * 101, "at most 100 characters"),
+    ],
+)
+def test_an_id_that_cannot_be_one_is_told_by_its_character_even_where_it_looks_like_a_letter(id_, said):
+    found = read_datasources(json.dumps({id_: {"space": "A"}, "good": {"space": "A"}}))
+    assert said in str(found[id_])
+    str(found[id_]).encode()
+    assert isinstance(found["good"], Datasource)
+
+
+def test_half_a_character_is_told_because_nothing_could_write_it():
+    found = read_datasources(
+        '{"docs": {"space": "A", "name": "cut \\ud83d"}, "good": {"space": "A", "name": "\\ud83d\\ude00"}}'
+    )
+    assert "half of a character" in str(found["docs"])
+    assert isinstance(found["good"], Datasource)
+
+
+@pytest.mark.parametrize("key", ["Token", "api_token", "clientSecret", "confluence_passwd"])
+def test_a_key_that_looks_like_a_credential_is_told_where_that_belongs(key):
+    with pytest.raises(DatasourceError, match="belong into the connection") as caught:
+        read_datasource("docs", {"space": "A", key: "s3cret-value"})
+    assert "s3cret-value" not in str(caught.value)
+
+
+def test_megabytes_of_mistakes_are_read_within_seconds_and_told_in_few_words():
+    unknown = {f"enable_blogpost{number}": True for number in range(200_000)}
+    pairs = ", ".join(f'"k{number}": 1' for number in range(200_000))
+    text = f'{{"docs": {json.dumps({"space": "A", **unknown})}, "team": {{{pairs}, "k0": 2}}}}'
+    assert len(text) > 7_000_000
+    started = time.process_time()
+    found = read_datasources(text)
+    assert time.process_time() - started < 10
+    assert "and 199900 more unknown settings" in str(found["docs"])
+    assert "team.k0: this key is given twice" in str(found["team"])
+    assert all(len(str(error)) < 20_000 for error in found.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from typing import Any
 
 VARIABLE = {
     "docs": {"space": ["DOCS", "OPS"], "interval": "5m", "airflow": {"tags": ["b", "a", "c"], "retries": 1}},
@@ -16,11 +17,17 @@ VARIABLE = {
 
 def serialized() -> str:
     """Return the DAGs as Airflow stores them."""
-    from airflow.serialization.serialized_objects import DagSerialization
-
     from airflow_provider_confluence.dag_factory import build_dags
 
-    return json.dumps({dag_id: DagSerialization.to_dict(dag) for dag_id, dag in build_dags().items()})
+    return json.dumps({dag_id: of(dag) for dag_id, dag in build_dags().items()})
+
+
+def of(dag: Any) -> dict[str, Any]:
+    """Return one DAG as Airflow stores it."""
+    from airflow.serialization.serialized_objects import DagSerialization
+
+    stored: dict[str, Any] = DagSerialization.to_dict(dag)
+    return stored
 
 
 if __name__ == "__main__":

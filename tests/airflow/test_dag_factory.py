@@ -203,7 +203,36 @@ def test_an_id_that_airflow_does_not_take_still_has_a_dag_that_says_so(
     (dag,) = build_dags().values()
     assert dag.dag_id == dag_id_of("my docs!") != dag_id_of("my docs?")
     assert on_cloud.run(dag).state == "failed"
-    assert "an id is made of letters, digits" in capfd.readouterr().out
+    assert "character 3 is SPACE; an id is made of A-Z" in capfd.readouterr().out
+
+
+NASTY: dict[str, Any] = {
+    "": {"space": "A"},
+    "\ud800": {"space": "A"},
+    "a\x00b": {"space": "A"},
+    "d\u043ecs": {"space": "A"},
+    "x" * 300: {"space": "A"},
+    "../up": {"space": "A"},
+    "null": None,
+    "list": [],
+    "text": "DOCS",
+    "half": {"space": "A", "name": "cut \ud83d", "airflow": {"owner": "\ud83d", "tags": ["\ud83d"]}},
+    "keys": {"space": "A", "5": 1, "\x00": 2, "": 3},
+    "interval": {"space": "A", "interval": "9" * 400 + "h", "enabled": "yes"},
+    "airflow": {"space": "A", "airflow": {"pool": {}, "queue": 5, "executor": "none", "retries": 1e300, "owner": None}},
+    "deep": {"space": "A", "sink": json.loads('{"a":' * 400 + "1" + "}" * 400)},
+    "large": {"space": "A" * 5_000_000},
+}
+
+
+def test_whatever_the_variable_holds_the_file_is_read_and_the_good_ones_have_their_dags(variable: Any) -> None:
+    variable({"good": {"space": "DOCS"}, **NASTY})
+    bag = dag_bag()
+    assert bag.import_errors == {}
+    assert {dag_id_of(id_) for id_ in ("good", *NASTY)} == set(bag.dags)
+    for dag in bag.dags.values():
+        stored = json.dumps(serialized.of(dag))
+        assert not re.search(r"\\u(0000|d[89a-f])", stored), "PostgreSQL would not take it"
 
 
 def test_a_variable_broken_in_mid_run_does_not_stop_the_run(on_cloud: Deployment) -> None:

@@ -313,7 +313,7 @@ def test_new_ones_are_added_to_those_that_are_there(tmp_path):
     [
         (POSTED, "datasource 1 (My Confluence Wiki) has no id in it"),
         ([coco_object("a"), coco_object("a")], "a: this id is there twice"),
-        (coco_object("a b"), "a b: an id is made of letters"),
+        (coco_object("a b"), "a b: character 2 is SPACE"),
         (coco_object("a", config={"endpoint": ""}), "a.connector.config.endpoint: is missing"),
         (coco_object("a", config={"endpoint": f"https://me:{TOKEN}@x.example"}), "endpoint: holds a credential"),
         (coco_object("a", config={"token": 7}), "a.connector.config.token: expected a text, found a number"),
