@@ -71,6 +71,7 @@ docs: $(VENV)/.docs ## make the site in build/docs, warnings are errors (Python 
 	$(BIN)/sphinx-build -W --keep-going -n -q -c docs . build/docs
 
 $(VENV)/.docs: $(VENV)/.installed requirements/docs.txt
+	@$(BIN)/python -c 'import sys; sys.exit("make docs needs Python 3.11 or newer: make clean docs PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/docs.txt
 	@touch $@
 
