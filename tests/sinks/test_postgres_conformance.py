@@ -39,7 +39,9 @@ class TestPostgresSink(SinkConformance):
 
     def readable_by(self, principals):
         """Search by the query of the page, for a word that all documents have, with other principals in the place of Alice's."""
-        query = documented("user:alice").replace("indexing_documents", "conformance").replace("LIMIT 10", "LIMIT 1000")
+        query = (
+            documented("'{user:alice").replace("indexing_documents", "conformance").replace("LIMIT 10", "LIMIT 1000")
+        )
         query = re.sub(r"'\{user:alice.*?\}'", "%s", query).replace("'release notes'", "'page'")
         query = query.replace("SELECT title, url", "SELECT content_id", 1)
         with self.connection.transaction():

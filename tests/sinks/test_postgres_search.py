@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from psycopg.errors import InvalidTextRepresentation, UndefinedObject
 
 from airflow_provider_confluence.sinks.registry import make_sink
 from airflow_provider_confluence.testing.sink_conformance import DATASOURCE, OWNER, make_document, outcomes
@@ -167,9 +168,40 @@ def test_the_query_of_a_reader_finds_what_that_reader_may_read(index):
     for number, (title, levels) in enumerate(of_levels.items()):
         index.write(replace(make_document(number, 1, title=title, content="our release notes"), permissions=levels))
 
-    found = index.connection.execute(documented("user:alice")).fetchall()
+    found = index.connection.execute(documented("'{user:alice")).fetchall()
 
     assert {title for title, _ in found} == {"For staff", "For Alice of staff"}
+
+
+def test_under_the_policy_of_the_page_a_user_sees_what_the_named_reader_may_read(index):
+    levels = {
+        "For Alice": [["authenticated"], ["user:alice"]],
+        "For Ben": [["authenticated"], ["user:ben"]],
+        "Silent": None,
+    }
+    for number, (title, of_it) in enumerate(levels.items()):
+        index.write(replace(make_document(number, 1, title=title), permissions=of_it))
+    user = f"searcher_{secrets.token_hex(4)}"
+    connection = index.connection
+    (schema,) = connection.execute("SELECT current_schema()").fetchone()
+    connection.execute(f"CREATE ROLE {user}; GRANT USAGE ON SCHEMA {schema} TO {user}")
+    try:
+        connection.execute(documented("CREATE POLICY").replace("searcher", user))
+        with connection.transaction():
+            connection.execute(f"SET LOCAL ROLE {user}")
+            with pytest.raises(UndefinedObject), connection.transaction():
+                connection.execute("SELECT FROM indexing_documents")
+            connection.execute(documented("set_config"))
+            assert connection.execute("SELECT title FROM indexing_documents").fetchall() == [("For Alice",)]
+        with (
+            pytest.raises(InvalidTextRepresentation),
+            connection.transaction(),
+        ):  # whom an earlier transaction named is forgotten
+            connection.execute(f"SET LOCAL ROLE {user}")
+            connection.execute("SELECT FROM indexing_documents")
+        index.write(replace(make_document(9, 1, title="For Alice as well"), permissions=[["user:alice"]]))
+    finally:
+        connection.execute(f"DROP OWNED BY {user}; DROP ROLE {user}")
 
 
 def test_the_other_documented_queries_answer(index):
