@@ -139,6 +139,17 @@ def _good(settings: ConnectionSettings, client: ConfluenceClient, identity: Iden
                 "Use the https address",
             )
         )
+    if identity.anonymous and _shows_no_space(client, transport):
+        found.append(
+            Finding(
+                "warning",
+                "connection",
+                "visitors",
+                "Visitors see no space here",
+                "Have an administrator allow anonymous access, to the site and to the spaces; or put a token into the connection and "
+                "remove the extra anonymous",
+            )
+        )
     if client.edition == "datacenter":
         reply = transport.ask_aside(f"{client.site}/rest/api/accessmode", proven=True)
         if reply is not None and reply[0] == 200 and b"READ_ONLY" in reply[2][:100]:
@@ -146,6 +157,16 @@ def _good(settings: ConnectionSettings, client: ConfluenceClient, identity: Iden
                 Finding("ok", "connection", "read_only", "Confluence is in read-only mode; reading goes on as usual")
             )
     return found
+
+
+def _shows_no_space(client: ConfluenceClient, transport: Transport) -> bool:
+    path = "/api/v2/spaces" if client.edition == "cloud" else "/rest/api/space"
+    try:
+        return not transport.get(path, {"limit": 1}, tries=1).data.get("results")
+    except FailNowError:
+        return True
+    except ConfluenceProviderError:
+        return False  # for another reason, of which a run would learn too
 
 
 # ------------------------------------------------------------------------------------------ what is not
@@ -258,6 +279,12 @@ class _Diagnosis:
 
     # ------------------------------------------------------------------ somebody refuses
     def _refused(self, error: FailNowError) -> Finding:
+        if self._settings.anonymous and isinstance(error, (CredentialsError, AccessDeniedError)):
+            return _problem(
+                "visitors",
+                f"{self._host} lets no visitor in without a credential",
+                "Put a token into the connection and remove the extra anonymous, or have an administrator allow anonymous access",
+            )
         if error.reason in _REFUSALS:
             what, remedy = _REFUSALS[error.reason]
             return _problem(error.reason, what.format(host=self._host), remedy)
@@ -305,8 +332,8 @@ class _Diagnosis:
             return _problem(
                 "token",
                 "Confluence refuses the user name or the password",
-                "Check both, but not often: after a few failures Confluence asks for a captcha. A personal access token with the login "
-                "left empty is better",
+                "Check both, but not often: after a few failures Confluence asks for a captcha. If it is a personal access token, leave "
+                "the login empty",
             )
         return _problem(
             "token",

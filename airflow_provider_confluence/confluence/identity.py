@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 
 from airflow_provider_confluence.confluence.client import Identity
 from airflow_provider_confluence.confluence.transport import Transport
-from airflow_provider_confluence.errors import CredentialsError
+from airflow_provider_confluence.errors import ConfigurationError, CredentialsError
 
 
 def read_identity(transport: Transport, path: str = "/rest/api/user/current") -> Identity:
@@ -18,9 +18,15 @@ def read_identity(transport: Transport, path: str = "/rest/api/user/current") ->
     the connection has no credential and so means to be anonymous.
 
     :raises CredentialsError: for a refused credential and for an anonymous answer to one.
+    :raises ConfigurationError: where Cloud answers though the connection says Data Center.
     """
     answer = transport.get(path)
     row = answer.data
+    if not transport.cloud and row.get("accountId") and not row.get("userKey"):
+        # Data Center has no account ids. Most of what its interface offers is not there on Cloud.
+        raise ConfigurationError(
+            f"{transport.site} is Confluence Cloud, and the connection's deployment says datacenter: set it to cloud, or to auto"
+        )
     account = row.get("accountId") or row.get("userKey") or row.get("username")
     anonymous = row.get("type") == "anonymous" or not account
     if anonymous and transport.has_credential:

@@ -120,6 +120,11 @@ class Transport:
         self.throttled_seconds = 0.0
 
     @property
+    def cloud(self) -> bool:
+        """Whether it speaks to Cloud, as the connection says or as was found."""
+        return self._cloud
+
+    @property
     def has_credential(self) -> bool:
         """Whether the connection holds a credential at all."""
         return self._authorization is not None

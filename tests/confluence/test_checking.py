@@ -66,9 +66,23 @@ def test_a_good_connection_is_told_in_one_sentence(sandbox: Sandbox) -> None:
 
 def test_visitors_are_welcome_where_they_are_meant(sandbox: Sandbox) -> None:
     sandbox.model.readings.anonymous_access = True
+    sandbox.model.create_space("OPEN", public=True)
     (finding,) = check(sandbox, username=None, token=None, anonymous=True)
     assert finding.level == "ok"
     assert "visitor" in finding.what
+
+
+def test_visitors_who_see_nothing_are_told_so(sandbox: Sandbox) -> None:
+    sandbox.model.readings.anonymous_access = True
+    sandbox.model.create_space("CLOSED")
+    _, finding = check(sandbox, username=None, token=None, anonymous=True)
+    assert (finding.level, finding.cause) == ("warning", "visitors")
+
+
+def test_visitors_who_are_not_let_in_are_told_so_and_of_no_captcha_or_account(sandbox: Sandbox) -> None:
+    sandbox.model.readings.anonymous_identity_is_403 = True
+    found = problem(sandbox, username=None, token=None, anonymous=True)
+    assert (found.cause, "anonymous access" in found.remedy) == ("visitors", True)
 
 
 def test_read_only_mode_is_told_and_is_no_hindrance(datacenter: Sandbox) -> None:
@@ -128,6 +142,12 @@ def test_a_certificate_that_nobody_knows(tmp_path: Path) -> None:
         assert server.asked != []
 
 
+def test_a_certificate_that_has_expired(tmp_path: Path) -> None:
+    pem = make_certificate(tmp_path / "both.pem", days=-1)
+    with tls_server(pem) as server:
+        assert problem(server.origin, ca_bundle=str(pem)).cause == "certificate_expired"
+
+
 def test_a_certificate_for_another_name(tmp_path: Path) -> None:
     pem = make_certificate(tmp_path / "both.pem")
     with tls_server(pem) as server:
@@ -166,6 +186,26 @@ def test_the_address_of_a_page_is_shortened_to_its_site(datacenter: Sandbox, los
 def test_a_missing_wiki_is_found(cloud: Sandbox, lost: None) -> None:
     found = problem(cloud, endpoint=cloud.origin, deployment="datacenter")
     assert (found.cause, found.remedy) == ("wrong_path", f"Set the endpoint to {cloud.endpoint}")
+
+
+@pytest.mark.parametrize("path", ["/confluence", "/wiki/spaces/DOCS/overview"])
+def test_a_wrong_path_on_cloud_is_found_without_knowing_the_edition(cloud: Sandbox, lost: None, path: str) -> None:
+    found = problem(cloud, endpoint=cloud.origin + path)
+    assert (found.cause, found.remedy) == ("wrong_path", f"Set the endpoint to {cloud.endpoint}")
+
+
+def test_wiki_need_not_be_written(cloud: Sandbox, lost: None) -> None:
+    assert check(cloud, endpoint=cloud.origin)[0].cause == "connected"
+
+
+def test_cloud_that_is_said_to_be_data_center_is_told(cloud: Sandbox) -> None:
+    (found,) = check(cloud, deployment="datacenter")
+    assert (found.level, found.cause, "set it to cloud" in found.what) == ("problem", "setting", True)
+
+
+def test_data_center_that_is_said_to_be_cloud_is_told_by_its_address(datacenter: Sandbox, lost: None) -> None:
+    found = problem(datacenter, deployment="cloud")
+    assert (found.cause, found.remedy) == ("wrong_path", f"Set the endpoint to {datacenter.endpoint}")
 
 
 def test_the_credential_is_not_shown_to_places_that_are_only_tried(datacenter: Sandbox, lost: None) -> None:
@@ -217,6 +257,16 @@ def test_a_captcha_ends_it_after_one_request(datacenter: Sandbox) -> None:
 def test_a_bad_token_is_tried_once(sandbox: Sandbox) -> None:
     assert problem(sandbox, token=SECRET).cause == "token"
     assert len([entry for entry in sandbox.requests if entry.had_authorization]) == 1
+
+
+def test_a_token_with_scopes_at_a_site_that_is_not_known_as_atlassian_s_is_told_the_way(cloud: Sandbox) -> None:
+    cloud.model.readings.scoped_token = True
+    found = problem(cloud)
+    assert (found.cause, "set cloud_id" in found.remedy) == ("token", True)
+
+
+def test_a_personal_access_token_with_a_user_name_is_told_to_go_without(datacenter: Sandbox) -> None:
+    assert "leave the login empty" in problem(datacenter, username="ada").remedy
 
 
 def test_a_wrong_password_is_told_from_a_wrong_token(datacenter: Sandbox) -> None:
