@@ -11,11 +11,14 @@ import pytest
 
 from airflow_provider_confluence.cli import _parser, main
 from tests.cli.conftest import fill
-from tests.docs.examples import EXAMPLES, PAGES
+from tests.docs.examples import CHECKOUT, EXAMPLES, PAGES
 
 PROGRAM = "airflow-confluence"
 # What serves until it is stopped, what needs a broker, what stands for more: their options are read, and other tests run them.
 READ_ONLY = ("sandbox", "drain")
+# These go by an Airflow deployment where neither --storage nor --endpoint says otherwise; a test beside them runs them there.
+BY_DEPLOYMENT = ("check", "sync", "search", "status", "failures", "purge", "adopt")
+BY_DEPLOYMENT_TEST = "tests/cli/test_deployment.py"
 SITES = r"https://(?:site|your-site|your-company)\.atlassian\.net/wiki"
 PEOPLE = r"\b(?:you|your-email)@example\.com"
 DEFINITIONS = next(each.text for each in EXAMPLES if each.page == "docs/command-line.md" and each.is_definitions)
@@ -30,6 +33,10 @@ def lines_of(page: str) -> list[str]:
         for command in each.commands
         if command.startswith(f"{PROGRAM} ")
     ]
+
+
+def goes_by_deployment(line: str) -> bool:
+    return line.split()[1] in BY_DEPLOYMENT and "--storage" not in line and "--endpoint" not in line
 
 
 WITH_COMMANDS = sorted({each.page for each in EXAMPLES if lines_of(each.page)})
@@ -54,7 +61,7 @@ def test_every_command_of_a_page_runs_and_ends_well(page, cloud, tmp_path, monke
 
     for line in lines_of(page):
         command = line.split()[1]
-        if command in READ_ONLY or "…" in line:
+        if command in READ_ONLY or "…" in line or goes_by_deployment(line):
             _parser().parse_args(shlex.split(line.replace(" … ", " --endpoint https://x.example.com --storage . "))[1:])
             continue
         if command in ("status", "search", "failures", "purge", "adopt") and not Path("index/docs/head.json").exists():
@@ -67,6 +74,13 @@ def test_every_command_of_a_page_runs_and_ends_well(page, cloud, tmp_path, monke
         if command == "export":  # labels would be lost, which is told by the exit code
             Path("datasources.json").write_text('{"docs": {"name": "Documentation", "space": "DOCS"}}')
         run(line)
+
+
+def test_what_goes_by_an_airflow_deployment_is_run_in_one():
+    said = (CHECKOUT / BY_DEPLOYMENT_TEST).read_text(encoding="utf-8")
+    commands = {line.split()[1] for page in WITH_COMMANDS for line in lines_of(page) if goes_by_deployment(line)}
+    assert commands
+    assert {command for command in commands if not re.search(rf'"{command}\b', said)} == set()
 
 
 def test_the_pages_have_the_commands_that_they_should():
