@@ -65,9 +65,9 @@ def _run(options: argparse.Namespace) -> int:
         common.print_json(answer)
     else:
         for finding in findings:
-            print(f"{finding.level:<8} {finding.subject + ':':<11} {finding.what}")
+            print(f"{finding.level:<8} {finding.subject + ':':<12} {finding.what}")
             if finding.remedy:
-                print(f"{'':<20} {finding.remedy}")
+                print(f"{'':<21} {finding.remedy}")
     return 1 if has_problem(findings) else 0
 
 
@@ -88,6 +88,7 @@ class _Check:
     def run(self) -> list[Finding]:
         """Return everything that was found."""
         from airflow_provider_confluence.confluence.checking import check_connection, check_scopes
+        from airflow_provider_confluence.sync.checking import check_attached_files
 
         options = self._options
         self.datasource = datasource = self._datasource()
@@ -107,6 +108,8 @@ class _Check:
                 client.close()
         if datasource is not None and storage is not None:
             findings += self._outside(datasource, storage)
+        if datasource is not None:
+            findings += check_attached_files(datasource)
         if datasource is not None and options.endpoint is None:
             findings += _pool(datasource, self._airflow)
         last = [finding for finding in findings if finding.subject == "first run"]

@@ -80,6 +80,17 @@ def check_readers(client: ConfluenceClient, datasource: Datasource, spaces: Sequ
     return [Finding("ok", "permissions", "told", f"Confluence tells who may see {of}")]
 
 
+def check_attached_files(datasource: Datasource) -> list[Finding]:
+    """Return a warning where attached files are wanted and nothing here reads them. No request."""
+    from airflow_provider_confluence.content.attachments import has_library
+
+    if not datasource.enable_attachments or has_library():
+        return []
+    what = "Attached files are indexed without their text: what reads them is not installed here"
+    remedy = "Where the tasks run: pip install 'airflow-provider-confluence[attachments]'"
+    return [Finding("warning", "attachments", "no_extractor", what, remedy)]
+
+
 def _lost(client: ConfluenceClient, key: str, error: SpaceNotFoundError) -> Finding:
     if key == "*":
         return Finding("problem", "space", "not_found", str(error))

@@ -18,7 +18,7 @@ def findings(done):
 def test_a_connection_alone(filled):
     done = run("check", *credentials(filled), token=filled.token)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("ok       connection: Connected to Confluence ")
+    assert done.stdout.startswith("ok       connection:  Connected to Confluence ")
     assert filled.token not in done.stdout
 
 

@@ -96,12 +96,16 @@ def test_attached_files_are_listed_without_their_text_until_the_extra_is_there(
     fill(cloud)
     where = ["--endpoint", cloud.endpoint, "--username", cloud.username, "--space", "DOCS", "--storage", "attached"]
     command = ["sync", *where, "--attachments"]
+    check = ["check", *where, "--set", "enable_attachments=true"]
     search = ["search", "quayside", "--storage", "attached", "--json"]
 
+    looked = restored.run("airflow-confluence", *check, CONFLUENCE_TOKEN=cloud.token)
+    assert "pip install 'airflow-provider-confluence[attachments]'" in looked.stdout
     first = restored.run("airflow-confluence", *command, CONFLUENCE_TOKEN=cloud.token)
     assert "pip install 'airflow-provider-confluence[attachments]'" in first.stderr
     assert json.loads(restored.run("airflow-confluence", *search).stdout)["hits"] == []
     add(restored, "attachments")
+    assert "pip install" not in restored.run("airflow-confluence", *check, CONFLUENCE_TOKEN=cloud.token).stdout
     second = restored.run("airflow-confluence", *command, CONFLUENCE_TOKEN=cloud.token)
     assert "pip install" not in second.stderr
     (hit,) = json.loads(restored.run("airflow-confluence", *search).stdout)["hits"]
