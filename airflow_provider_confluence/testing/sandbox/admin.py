@@ -17,7 +17,7 @@ from airflow_provider_confluence.testing.sandbox.faults import FAULTS, Faults, d
 from airflow_provider_confluence.testing.sandbox.model import Model
 from airflow_provider_confluence.testing.sandbox.records import ItemType
 from airflow_provider_confluence.testing.sandbox.request_log import RequestLog
-from airflow_provider_confluence.testing.sandbox.web import Request, Response, json_response
+from airflow_provider_confluence.testing.sandbox.web import Request, Response, text_response
 
 _MADE = {
     "space": "create_space",
@@ -67,16 +67,16 @@ class Admin:
         """Carry out one action; a mistake in it is answered with 400 and the reason."""
         action = request.path.removeprefix("/_sandbox/")
         if request.method == "GET" and action == "state":
-            return json_response(self._state())
+            return _answer(self._state())
         try:
             if request.method != "POST":
                 raise ValueError("actions are POST; only state is GET")
             arguments = json.loads(request.body or b"{}")
             if not isinstance(arguments, dict):
                 raise TypeError("the body must be a JSON object of arguments")
-            return json_response(self._act(action, arguments))
+            return _answer(self._act(action, arguments))
         except (ValueError, TypeError, KeyError) as error:
-            return json_response({"error": f"{type(error).__name__}: {error}"}, 400)
+            return _answer({"error": f"{type(error).__name__}: {error}"}, 400)
 
     def _act(self, action: str, arguments: dict[str, Any]) -> dict[str, Any]:
         if action == "create":
@@ -123,3 +123,9 @@ class Admin:
         for item in items:
             item.update({name: value.isoformat() for name, value in item.items() if isinstance(value, datetime)})
         return {"spaces": spaces, "items": items, "requests": len(self._requests), "faults": len(list(self._faults))}
+
+
+def _answer(document: Any, status: int = 200) -> Response:
+    # With a line break, because people read it in a terminal.
+    text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+    return text_response(f"{text}\n", status, "application/json;charset=UTF-8")
