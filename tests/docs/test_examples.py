@@ -59,6 +59,14 @@ def test_what_is_tried_elsewhere_is_there_and_named_there(place):
     assert f"```{language}" in text or language == "console"
 
 
+def test_every_query_of_the_page_about_postgresql_is_one_that_its_test_picks():
+    text = (CHECKOUT / ELSEWHERE["docs/sinks/postgres.md", "sql"]).read_text(encoding="utf-8")
+    words = re.findall(r"documented\(\s*\"(.*?)\"", text)
+    queries = [each for each in EXAMPLES if each.language == "sql"]
+    assert len(queries) > 2
+    assert [str(each) for each in queries if not any(word in each.text for word in words)] == []
+
+
 def test_every_example_is_of_a_kind_that_is_tried():
     known = ("console", "sh", "json", "python", "toml", "ini", "sql", "text", "{eval-rst}")
     assert [str(each) for each in EXAMPLES if each.language not in known] == []
