@@ -43,6 +43,8 @@ __all__ = [
 _IMPORT = "airflow-confluence import FILE makes the connection and the entry here of a datasource of Coco Server"
 DEFAULT_INTERVAL = "5m"
 DEFAULT_QUEUE = "indexing_documents"
+# Types of sinks whose search shows everything to everybody, whatever a document says of its readers.
+SHOWN_TO_ALL = ("coco",)
 # The settings that hold several texts.
 LIST_SETTINGS = (
     "space",
@@ -294,8 +296,8 @@ def read_datasource(datasource_id: str, value: object, *, defaults: Mapping[str,
         own.setdefault(key, entry)
     settings = SETTINGS.read("", own, say)
     check_together(settings, say)
-    if settings.get("enable_permissions") is True:  # whoever asks for levels wants them on what is restricted
-        settings.setdefault("restricted", "include")
+    if settings.get("enable_permissions") is True and settings.get("sink", {}).get("type") not in SHOWN_TO_ALL:
+        settings.setdefault("restricted", "include")  # whoever asks for levels wants them on what is restricted
     queue_name = settings.pop("queue", {}).get("name", DEFAULT_QUEUE)
     _check_destination(queue_name, settings.get("sink", {}), say)
     if problems:

@@ -198,7 +198,7 @@ def _settings() -> dict[str, tuple[Setting, ...]]:
                 "restricted",
                 OneOf(("skip", "include")),
                 "What becomes of items whose reading is restricted, by themselves or by what is above them: left out, or published; "
-                "`include` by default with `enable_permissions`.",
+                "`include` by default with `enable_permissions`, but for Coco Server.",
                 "skip",
                 see="permissions.md#without-enable_permissions",
             ),

@@ -329,3 +329,14 @@ def test_megabytes_of_mistakes_are_read_within_seconds_and_told_in_few_words():
     assert "and 199900 more unknown settings" in str(found["docs"])
     assert "team.k0: this key is given twice" in str(found["team"])
     assert all(len(str(error)) < 20_000 for error in found.values())
+
+
+def test_what_is_restricted_is_indexed_with_permissions_unless_the_sink_shows_it_to_everybody():
+    def restricted(**definition):
+        return read_datasource("docs", {"space": "DOCS", **definition}).restricted
+
+    assert restricted() == "skip"
+    assert restricted(enable_permissions=True) == "include"
+    assert restricted(enable_permissions=True, restricted="skip") == "skip"
+    assert restricted(enable_permissions=True, sink={"type": "coco"}) == "skip"
+    assert restricted(enable_permissions=True, sink={"type": "coco"}, restricted="include") == "include"

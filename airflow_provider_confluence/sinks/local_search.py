@@ -175,7 +175,7 @@ class LocalIndex:
                 values["access"] = readers.readable_sets(connection, _several(principals))
             (total,) = connection.execute(_TOTAL.format(**texts), values).fetchone()
             newest_or_best = (_NEWEST if match is None else _RANKED).format(**texts)
-            ranked = dict(connection.execute(newest_or_best, values).fetchall())
+            ranked = dict(connection.execute(newest_or_best, values).fetchall()) if total > offset else {}
             if principals is not None and match is not None:
                 ranked = {rowid: -1.0 / number for number, rowid in enumerate(ranked, values["offset"] + 1)}
             values["rowids"] = json.dumps(list(ranked))
