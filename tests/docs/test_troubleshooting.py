@@ -41,7 +41,8 @@ def sayings() -> str:
     return "\n".join(found)
 
 
-MESSAGES = sorted({message for part in re.split(r"^## ", PAGE, flags=re.MULTILINE)[2:] for message in quoted(part)})
+EXPLAINED, REASONS = PAGE.split("\n## Without an error of ours\n")[1].split("\n## An item that cannot be indexed\n")
+MESSAGES = sorted({message for part in EXPLAINED.split("\n## ")[1:] for message in quoted(part)})
 
 
 @pytest.mark.parametrize("name", [name for name in CLASSES if name != "ConfluenceProviderError"])
@@ -58,3 +59,15 @@ def test_every_error_class_has_its_entry(name):
 @pytest.mark.parametrize("message", MESSAGES)
 def test_every_message_of_the_page_is_one_that_the_code_says(message):
     assert message.removesuffix("…") in sayings()
+
+
+def test_every_reason_for_which_an_item_fails_is_on_the_page_and_no_other():
+    code = "\n".join(
+        file.read_text(encoding="utf-8") for file in (CHECKOUT / "airflow_provider_confluence").rglob("*.py")
+    )
+    named = set(re.findall(r"\bFailure\(\s*[\w.\[\]]+, [\w.]+, \"(\w+)\"", code))
+    named |= set(re.findall(r"\"reason\": \"(\w+)\", \"message\"", code))
+    (told,) = re.findall(r"^def _reason\(error.*?(?=^def )", code, re.MULTILINE | re.DOTALL)
+    named |= set(re.findall(r"\"(\w+)\"", told))
+    assert len(named) > 5
+    assert set(quoted(REASONS)) == named
