@@ -7,7 +7,6 @@ made anew, whatever it holds.
 from __future__ import annotations
 
 import os
-import re
 import secrets
 import sqlite3
 from collections.abc import Iterator
@@ -15,7 +14,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
-from airflow_provider_confluence import private_files
+from airflow_provider_confluence import file_systems, private_files
 from airflow_provider_confluence.errors import (
     ConfluenceProviderError,
     SinkUnavailableError,
@@ -134,15 +133,7 @@ def network_file_system(folder: Path, mounts: str) -> str | None:
 
     :param mounts: the text of ``/proc/mounts``.
     """
-    found_point, found_type = Path("/"), ""
-    for line in mounts.splitlines():
-        fields = line.split(" ")
-        if len(fields) < 3:
-            continue
-        point = Path(re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), fields[1]))
-        # Of two mounts on one point the later one hides the earlier.
-        if folder.is_relative_to(point) and len(point.parts) >= len(found_point.parts):
-            found_point, found_type = point, fields[2]
+    found_type = file_systems.type_of(folder, mounts)
     kind, _, program = found_type.partition(".")
     is_network = kind in _NETWORK_TYPES or (kind == "fuse" and program in _NETWORK_FUSE)
     return found_type if is_network else None
@@ -153,9 +144,8 @@ def refuse_network_file_system(path: Path) -> None:
 
     :raises StorageError: on NFS, SMB and their like: SQLite's WAL is shared memory, so a second host would not see the first one's writes.
     """
-    try:
-        mounts = Path("/proc/mounts").read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError:
+    mounts = file_systems.read_mounts()
+    if mounts is None:
         return
     kind = network_file_system(path.parent.resolve(), mounts)
     if kind is not None:

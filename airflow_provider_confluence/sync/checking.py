@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, cast
 
+from airflow_provider_confluence import file_systems
 from airflow_provider_confluence.confluence.cql import in_list
 from airflow_provider_confluence.confluence.gate import DEFAULT_IN_FLIGHT, DEFAULT_PER_SECOND
 from airflow_provider_confluence.errors import (
@@ -37,6 +38,8 @@ SEEN_FROM = "checked-from.json"
 _KEYS_AT_A_TIME = 50
 _MOST_HOSTS = 50
 _MOST_SPACES = 5
+# Of a container's own layer nothing tells whether it is kept; it goes with the container, as most do at every deployment.
+_FORGETFUL = {"tmpfs": "memory", "ramfs": "memory", "overlay": "a container's own file system"}
 
 
 def last_good_run(storage: Storage, datasource_id: str) -> str | None:
@@ -124,11 +127,13 @@ def _near(key: str, spaces: Sequence[Space]) -> list[Space]:
 
 
 # ------------------------------------------------------------------------------------------ storage
-def check_storage(storage: Storage, *, host: str | None = None) -> list[Finding]:
-    """Return whether files can be written, read back and deleted, and from which hosts this was seen to be so.
+def check_storage(storage: Storage, *, host: str | None = None, mounts: str | None = None) -> list[Finding]:
+    """Return whether files can be written, read back and deleted, whether they will be there later, and from which hosts they are seen.
 
     A note of the host is left in the storage: another host that finds it there has proved that both see the same files. What no check from
     one host can know is said.
+
+    :param mounts: the text of ``/proc/mounts``, in place of this host's.
     """
     here = host or socket.gethostname()
     name = f"check-{secrets.token_hex(8)}.tmp"
@@ -155,6 +160,7 @@ def check_storage(storage: Storage, *, host: str | None = None) -> list[Finding]
             )
         ]
     found = [Finding("ok", "storage", "writable", f"{storage.where()} can be written, read back and deleted from here")]
+    found += _durability(storage, before, file_systems.read_mounts() if mounts is None else mounts)
     others = sorted(set(before) - {here})
     if others:
         found.append(Finding("ok", "storage", "shared", f"The same files were seen from {', '.join(others)}"))
@@ -164,13 +170,30 @@ def check_storage(storage: Storage, *, host: str | None = None) -> list[Finding]
                 "warning",
                 "storage",
                 "not_known_to_be_shared",
-                f"Whether workers on other hosts see this folder cannot be known from {here}"
-                + ("; it has kept what an earlier check wrote" if before else ""),
+                f"Whether workers on other hosts see this folder cannot be known from {here}",
                 "With one host nothing is to be done. With several, run this check on another one: it says whether it found these files. "
                 "Where they share no disk, set storage_path to an object store",
             )
         )
     return found
+
+
+def _durability(storage: Storage, before: dict[str, str], mounts: str | None) -> list[Finding]:
+    """Return whether what is written is kept: a file system that forgets says no, what an earlier check wrote says yes, else nobody can."""
+    kind = file_systems.type_of(storage.folder.resolve(), mounts or "") if storage.folder is not None else ""
+    if kind in _FORGETFUL:
+        return [
+            Finding(
+                "warning",
+                "storage",
+                "not_durable",
+                f"{storage.where()} lies in {_FORGETFUL[kind]} ({kind}): when that goes, what is known of the index goes with it",
+                "Mount a volume there, or set [confluence] storage_path to a folder on a disk or to an object store",
+            )
+        ]
+    if before:
+        return [Finding("ok", "storage", "durable", f"It has kept what the check of {max(before.values())} wrote")]
+    return []
 
 
 def _hosts(storage: Storage) -> dict[str, str]:
@@ -212,9 +235,10 @@ def estimate_first_run(
 ) -> Estimate | None:
     """Return about what a first run costs, ``None`` where Confluence does not count. 1 request a type and 50 spaces.
 
-    Requests are those of the listing, the bodies in batches of 50, and the files; minutes are these at the pace of the counting
-    requests, with as many at a time as the connection allows. Bodies take longer than that and labels narrow it, so it is the order of
-    magnitude that counts.
+    Requests are those of the listing, of labels and readers, the bodies in batches of 50, and the files; minutes are these at the pace of
+    the counting requests, with as many at a time as the connection allows. In the sandbox it was 0.8 to 1.2 times what a first run made.
+    Labels and roots narrow it, and files without text, which a search counts too, are not fetched: it is then at most that many. Bodies
+    take longer than counting, so minutes are the order of magnitude.
     """
     transport = cast("CloudClient", client).transport
     wanted = {
@@ -240,18 +264,33 @@ def estimate_first_run(
         return None
     seconds = (time.monotonic() - started) / max(asked, 1)
     cloud = client.edition == "cloud"
-    requests = len(keys) + 5
-    for type_, count in items.items():
-        requests += -(-count // (250 if cloud else 200))
-        if type_ == "attachment":
-            requests += count * (2 if cloud else 1)
-        else:
-            requests += -(-count // 50)
+    requests = _requests(items, len(keys), cloud=cloud, permissions=datasource.enable_permissions)
     in_flight = settings.max_in_flight or DEFAULT_IN_FLIGHT[client.edition]
     pace = settings.requests_per_second or DEFAULT_PER_SECOND[client.edition]
     slowest = max(requests * seconds / in_flight, requests / pace if pace else 0.0)
     runs = max(1, -(-sum(items.values()) // datasource.max_items_per_run))
     return Estimate(items, requests, slowest / 60, runs)
+
+
+def _requests(items: dict[str, int], spaces: int, *, cloud: bool, permissions: bool) -> int:
+    """Return what the steps of a first run ask, as they are told in docs/how-it-works.md."""
+
+    def pages(count: int, rows: int) -> int:
+        return -(-count // rows)
+
+    requests = 4  # who we are, the spaces, the people
+    if permissions:
+        requests += spaces + cloud
+    for type_, count in items.items():
+        if type_ == "attachment":
+            requests += pages(count, 250 if cloud else 200) + count * (2 if cloud else 1)
+        elif type_ == "comment" and cloud:
+            requests += pages(count, 100) + 1 + pages(count, 200)  # their bodies come with the two lists
+        else:
+            requests += max(spaces, pages(count, 250 if cloud else 200)) + pages(count, 50)
+            if cloud and count:
+                requests += max(spaces, pages(count, 200))  # labels and restrictions, which Data Center lists along
+    return requests
 
 
 def first_run(estimate: Estimate | None) -> Finding:

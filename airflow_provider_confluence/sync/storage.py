@@ -60,6 +60,11 @@ class Storage:
         """Whether these are files of this host's file system."""
         return self._local is not None
 
+    @property
+    def folder(self) -> Path | None:
+        """The folder, where this is one of this host's file system."""
+        return self._local
+
     def where(self, name: str = "") -> str:
         """Return a file's full name, for messages."""
         return str(self.base / name) if name else str(self.base)

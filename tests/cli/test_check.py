@@ -26,7 +26,8 @@ def test_a_whole_datasource(filled, tmp_path):
     arguments = ["check", *credentials(filled), "--space", "DOCS", "--storage", tmp_path / "index", "--json"]
     done = run(*arguments, "--set", "enable_attachments=true", token=filled.token)
     assert done.returncode == 0, done.stderr
-    assert findings(done) == [
+    # The tests themselves may lie in memory.
+    assert [finding for finding in findings(done) if finding[2] != "not_durable"] == [
         ("ok", "connection", "connected"),
         ("ok", "space", "found"),
         ("ok", "storage", "writable"),

@@ -11,13 +11,21 @@ from airflow_provider_confluence.datasource import read_datasource
 from airflow_provider_confluence.sync.checking import (
     check_sink,
     check_spaces,
-    check_storage,
     estimate_first_run,
     first_run,
+)
+from airflow_provider_confluence.sync.checking import (
+    check_storage as check_any_storage,
 )
 from airflow_provider_confluence.sync.storage import Storage
 from airflow_provider_confluence.testing.sandbox import Sandbox
 from airflow_provider_confluence.testing.sandbox.faults import Respond
+from tests.sync.conftest import Wiki
+
+
+def check_storage(storage, **options):
+    """On a disk; the tests themselves may lie in memory."""
+    return check_any_storage(storage, **{"mounts": "/dev/sda / ext4 rw 0 0", **options})
 
 
 def settings_of(sandbox: Sandbox) -> ConnectionSettings:
@@ -79,15 +87,23 @@ def test_a_folder_that_can_be_written_leaves_nothing_but_a_note_of_the_host(tmp_
 def test_the_same_host_proves_nothing_about_others(tmp_path):
     check_storage(Storage(tmp_path), host="worker-1")
     found = check_storage(Storage(tmp_path), host="worker-1")
-    assert [f.cause for f in found] == ["writable", "not_known_to_be_shared"]
-    assert "kept what an earlier check wrote" in found[1].what
+    assert [f.cause for f in found] == ["writable", "durable", "not_known_to_be_shared"]
+
+
+@pytest.mark.parametrize(("kind", "said"), [("tmpfs", "memory"), ("ramfs", "memory"), ("overlay", "a container's own")])
+def test_a_folder_that_goes_with_its_host_or_container_is_a_warning(tmp_path, kind, said):
+    mounts = f"none / ext4 rw 0 0\nnone {tmp_path} {kind} rw 0 0\n"
+    for _ in range(2):  # that it is kept until then proves nothing
+        found = check_storage(Storage(tmp_path / "state"), mounts=mounts)
+        assert [(f.level, f.cause) for f in found][1] == ("warning", "not_durable")
+        assert said in found[1].what
 
 
 def test_a_second_host_that_finds_the_note_of_the_first_proves_that_they_share(tmp_path):
     check_storage(Storage(tmp_path), host="worker-1")
     found = check_storage(Storage(tmp_path), host="worker-2")
-    assert [(f.level, f.cause) for f in found] == [("ok", "writable"), ("ok", "shared")]
-    assert "worker-1" in found[1].what
+    assert [(f.level, f.cause) for f in found] == [("ok", "writable"), ("ok", "durable"), ("ok", "shared")]
+    assert "worker-1" in found[2].what
 
 
 def test_a_note_that_cannot_be_read_is_written_anew(tmp_path):
@@ -134,10 +150,36 @@ def test_a_first_run_is_estimated_from_what_confluence_counts(sandbox, client):
     estimate = estimate_first_run(client, datasource, found, settings_of(sandbox))
     assert len(sandbox.requests) - asked == 2
     assert estimate.items == {"page": 121, "attachment": 3}
-    # 2 spaces and 5 for who and where, 1 + 1 to list, 3 for bodies, 1 or 2 a file.
-    assert estimate.requests == {"cloud": 18, "datacenter": 15}[sandbox.edition]
+    # 4 for who and where, 2 to list the pages, 3 for bodies, 1 to list the files, 1 or 2 a file; on Cloud 2 searches for labels.
+    assert estimate.requests == {"cloud": 18, "datacenter": 13}[sandbox.edition]
     assert estimate.runs == 1
     assert "estimated at 124 items (page 121, attachment 3)" in first_run(estimate).what
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"enable_attachments": True},
+        {"enable_blogposts": True, "enable_attachments": True, "enable_comments": True, "enable_permissions": True},
+    ],
+    ids=lambda settings: "-".join(settings) or "pages",
+)
+def test_a_first_run_costs_what_was_estimated_give_or_take_a_fifth(sandbox, client, tmp_path, settings):
+    model = sandbox.model
+    for number in range(220):
+        page = model.create_page(("DOCS", "OPS")[number % 2], f"Page {number}", "<p>Text</p>")
+        if number % 5 == 0:
+            model.attach(page, f"{number}.txt", b"text", "text/plain")
+            model.create_comment(page, "<p>Said</p>")
+            model.create_blogpost("DOCS", f"Post {number}", "<p>News</p>")
+    definition = {"space": ["DOCS", "OPS"], **settings}
+    datasource = read_datasource("docs", definition)
+    estimate = estimate_first_run(client, datasource, check_spaces(client, datasource)[1], settings_of(sandbox))
+    sandbox.requests.clear()
+    result = Wiki(sandbox, tmp_path, definition).run()
+    assert result.counts["fetched"] == sum(estimate.items.values())
+    assert 0.8 <= estimate.requests / len(sandbox.requests) <= 1.2
 
 
 def test_a_first_run_that_is_too_large_for_one_is_spread(sandbox, client):
