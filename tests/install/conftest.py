@@ -38,3 +38,14 @@ def fill(sandbox: Sandbox) -> Sandbox:
     )
     model.attach(page, "drill.pdf", pdf([["Fire drill", "Assemble at the quayside"]]), "application/pdf")
     return sandbox
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what the newcomer's path took: pytest shows what a test printed only where it failed."""
+    for report in terminalreporter.stats.get("passed", ()):
+        lines = [text for name, text in report.user_properties if name == "newcomer"]
+        if lines:
+            terminalreporter.write_line("")
+            terminalreporter.write_line("a newcomer's path, as docs/tutorial.md says it:")
+            for line in lines:
+                terminalreporter.write_line(f"  {line}")
