@@ -18,6 +18,9 @@ from airflow_provider_confluence.errors import ContractError
 MAX_EMPTY_PAGES = 5
 """So many empty pages in a row are followed while each names a next one; filtered rows can leave a page empty, no end is an error."""
 
+MOST_ROWS = 5_000_000
+"""In one listing, of one kind in one space: far more than any is known to have, and what memory can hold."""
+
 _MOST_FIELDS = 100
 _LONGEST_CURSOR = 16 * 1024
 
@@ -32,9 +35,13 @@ class Get(Protocol):
 
 
 class Progress:
-    """What a pager learns on its way: whether something was odd, and the limit that the server really keeps."""
+    """What a pager learns on its way: whether something was odd, and the limit that the server really keeps.
 
-    def __init__(self) -> None:
+    :param most_rows: after so many the list is taken for one without an end.
+    """
+
+    def __init__(self, *, most_rows: int = MOST_ROWS) -> None:
+        self.most_rows = most_rows
         self.doubt: str | None = None
         self.answers = 0
         self.dropped: frozenset[str] = frozenset()
@@ -160,6 +167,9 @@ def by_cursor(
         following = _next_query(answer)
         if following is None:
             return
+        if len(ids) > progress.most_rows:
+            progress.distrust(f"{path} named a next page after {len(ids)} items")
+            return
         cursor = following.get("cursor", "")
         if not cursor:
             progress.distrust(f"{path} named a next page without a cursor")
@@ -210,6 +220,9 @@ def by_offset(get: Get, path: str, params: Params, progress: Progress) -> Iterat
             progress.distrust(
                 f"{path} listed {len(rows) - len(fresh)} items again, so that others may have been passed over"
             )
+        if len(ids) > progress.most_rows:
+            progress.distrust(f"{path} went on after {len(ids)} items")
+            break
         start += len(rows)
         largest = max(largest, len(rows))
         kept = whole_number(answer.data.get("limit")) or limit

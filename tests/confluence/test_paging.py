@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -288,3 +289,30 @@ def test_cursor_paging_yields_each_item_once_and_doubts_a_server_that_repeats(to
     found, _ = listing(by_cursor, serve)
     assert sorted(map(str, range(total))) == sorted(ids_of(found))
     assert found.complete == (not any(id_ < (total - 1) // 10 * 10 for id_ in repeats if total))
+
+
+@pytest.mark.parametrize("pager", [by_cursor, by_offset])
+def test_a_list_that_never_ends_is_given_up_and_is_not_whole(pager: Any) -> None:
+    """Each page brings new items and names a next one: nothing but their number tells."""
+    numbers = itertools.count()
+
+    def get(_path: str, _params: Any = None) -> Answer:
+        rows = [{"id": str(next(numbers))} for _ in range(100)]
+        return Answer({"results": rows, "limit": 100, "_links": {"next": f"/x?cursor=c{next(numbers)}"}}, {})
+
+    progress = Progress(most_rows=5_000)
+    listed = sum(len(rows) for rows in pager(get, "/x", {"limit": 100}, progress))
+    assert 5_000 < listed <= 5_100
+    assert "items" in str(progress.doubt)
+
+
+def test_a_cursor_without_an_end_is_not_followed() -> None:
+    asked: list[Any] = []
+
+    def get(_path: str, params: Any = None) -> Answer:
+        asked.append(params)
+        return Answer({"results": [{"id": str(len(asked))}], "_links": {"next": "/x?cursor=" + "c" * 1_000_000}}, {})
+
+    progress = Progress()
+    assert len(list(by_cursor(get, "/x", {}, progress))) == 1
+    assert "characters" in str(progress.doubt)
