@@ -14,7 +14,7 @@ PYTEST_ARGS ?=
 SOURCES := airflow_provider_confluence tests dags benchmarks docs/conf.py docs/pictures
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-install soak conformance bench bench-content bench-quiet bench-sinks reference docs check format lint types lock clean
+.PHONY: help install demo test test-install soak conformance bench bench-content bench-quiet bench-sinks reference docs check format lint types audit lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,6 +87,11 @@ lint: install ## lint the code
 
 types: install ## check the types
 	$(BIN)/mypy
+
+# Not part of check: it asks PyPI for each pinned package, and fails where it is not answered, so that silence is never taken for safety.
+AUDITED ?= requirements/dev.txt
+audit: ## look the pinned packages up in PyPI's advisories (needs the network; fails loudly without)
+	$(UV) tool run pip-audit@2.10.1 --strict --require-hashes --disable-pip -r $(AUDITED)
 
 lock: .uv/bin/uv ## compile requirements/ anew
 	.uv/bin/uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.10 --generate-hashes \

@@ -212,6 +212,16 @@ def everything_in_xcom() -> str:
         return "".join(str(value) for value in session.scalars(select(XComModel.value)))
 
 
+def everything_rendered() -> str:
+    """Return all rendered fields of all tasks, as stored for the UI."""
+    from airflow.models.renderedtifields import RenderedTaskInstanceFields
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        return "".join(str(value) for value in session.scalars(select(RenderedTaskInstanceFields.rendered_fields)))
+
+
 def start(dag: Any, conf: dict[str, Any], *, until: str | None = None) -> Run:
     """Make a manual run and bring it to its end, or to the end of one task."""
     from airflow import settings
@@ -264,7 +274,7 @@ def finish(dag: Any, run_id: str, *, until: str | None = None) -> Run:
     run = session.scalars(select(DagRun).where(DagRun.dag_id == dag.dag_id, DagRun.run_id == run_id)).one()
     run.dag = _scheduler_dag(dag)
     run.state = DagRunState.RUNNING
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300  # pytest's own is shorter, unless it was set longer for a machine that is busy
     stopped = False
     while run.state == DagRunState.RUNNING and not stopped:
         assert time.monotonic() < deadline, _states(run, session)

@@ -19,7 +19,7 @@ from airflow_provider_confluence.dag_factory import MODES, build_dags, dag_id_of
 from airflow_provider_confluence.datasource import read_datasource
 from airflow_provider_confluence.errors import DatasourceError
 from tests.airflow import serialized
-from tests.airflow.deployment import Deployment
+from tests.airflow.deployment import Deployment, everything_in_xcom, everything_rendered
 
 DAG_FILE = Path(__file__).parents[2] / "dags" / "confluence_datasources.py"
 TASKS = ["list_changes", "shards.extract", "shards.index", "commit", "verdict"]
@@ -142,6 +142,29 @@ def test_nothing_of_the_variable_enters_a_template_field(variable: Any) -> None:
         for task in dag.tasks:
             for name in task.template_fields:
                 assert "conn." not in str(getattr(task, name))
+
+
+def test_a_template_in_any_setting_or_parameter_is_never_rendered(
+    on_cloud: Deployment, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Airflow renders fields of operators; whoever edits a Variable, or starts a run, must not choose what is rendered."""
+    planted = "{{ conn.confluence_default.password }}{{ 6 * 7 }}"
+    on_cloud.define(
+        name=planted,
+        queue={"name": "indexing_documents"},
+        include_labels=[planted],
+        airflow={"owner": planted, "tags": [planted], "retries": 0},
+    )
+    good = on_cloud.run()
+    asked = on_cloud.run(content_ids=[planted])
+    assert (good.state, asked.state) == ("success", "failed"), "no template is the id of a page"
+    on_cloud.define(conn_id=planted, sink={"type": "opensearch", "conn_id": planted}, space=planted)
+    assert on_cloud.run().state == "failed"
+    said = capfd.readouterr().out + everything_in_xcom() + everything_rendered()
+    assert planted in said or json.dumps(planted)[1:-1] in said, "it went nowhere, so this showed nothing"
+    assert on_cloud.sandbox.token not in said
+    assert "}42" not in said.replace(planted, "")
+    assert "***42" not in said
 
 
 # ------------------------------------------------------------------------------------------ mistakes

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from html import escape
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,7 @@ from airflow_provider_confluence.content.model import (
     UserReference,
     find_excerpt,
 )
+from tests.confluence.odd_server import OddServer, Reply
 
 
 def references(body: str) -> tuple[Reference, ...]:
@@ -168,6 +170,28 @@ def test_broken_bodies_keep_their_words(body: str, words: list[str]) -> None:
     written = to_markdown(body)
     assert [word for word in words if word not in written] == []
     assert "root:" not in written
+
+
+def test_nothing_outside_of_a_body_is_read(tmp_path: Path) -> None:
+    """No file, no address, no definition of the document's own."""
+    (tmp_path / "secret.txt").write_text("root:canary")
+    with OddServer(lambda _asked: Reply(body=b"root:canary")) as canary:
+        for place in (f"{canary.origin}/x", (tmp_path / "secret.txt").as_uri()):
+            bodies = [
+                f"<!DOCTYPE p SYSTEM '{place}'><p>word &nbsp;</p>",
+                f"<!DOCTYPE p [<!ENTITY e SYSTEM '{place}'>]><p>word &e;</p>",
+                f"<!DOCTYPE p [<!ENTITY % d SYSTEM '{place}'> %d;]><p>word</p>",
+                f"<p xmlns:xi='http://www.w3.org/2001/XInclude'>word <xi:include href='{place}' parse='text'/></p>",
+                f"<?xml-stylesheet type='text/xsl' href='{place}'?><p>word</p>",
+                f"<p>word</p><img src='{place}'/><link rel='stylesheet' href='{place}'/><script src='{place}'/>",
+            ]
+            for body in bodies:
+                written = to_markdown(body)
+                assert "word" in written
+                assert "root:canary" not in written
+        assert canary.asked == []
+    laughs = "".join(f"<!ENTITY l{n} '{f'&l{n - 1};' * 10}'>" for n in range(1, 12))
+    assert len(to_markdown(f"<!DOCTYPE p [<!ENTITY l0 'ha'>{laughs}]><p>word &l11;</p>")) < 10_000
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import time
+import tracemalloc
 
 import pytest
 
@@ -19,6 +21,7 @@ from airflow_provider_confluence.sinks.registry import make_sink
 from airflow_provider_confluence.testing.coco import PERMISSIONS, CocoReadings, FakeCoco
 from airflow_provider_confluence.testing.sandbox.faults import DropConnection, Respond, Stall
 from tests.confluence.odd_server import OddServer, Reply, answer, refusal
+from tests.confluence.raw_server import RawServer
 from tests.sinks.coco_server import (
     HOME,
     OWNER,
@@ -313,3 +316,41 @@ def test_what_weakens_a_connection_is_warned_of(caplog, host, extra, warned):
     CocoServer(connection(host, "t0ken", extra=extra), parallel=1).close()
     assert warned in caplog.text
     assert bool(warned) == bool(caplog.records)
+
+
+# ---------------------------------------------------------------------------------------- a server that means harm
+@pytest.mark.parametrize(
+    ("pieces", "forever", "kind"),
+    [
+        ([b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{"], b" ", SinkUnavailableError),
+        ([b"HTTP/1.1 200 OK\r\nX-Long: "], b"a", SinkUnavailableError),
+        ([b"HTTP/1.1 302 X\r\nLocation: http://[\r\nContent-Length: 0\r\n\r\n"], b"", ConfigurationError),
+        (
+            [b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n", gzip.compress(b" " * 64 * 1024 * 1024)],
+            b"",
+            ConfigurationError,
+        ),
+        ([b"HTTP/1.1 200 OK\r\n\r\n" + b'{"a":' * 100_000], b"", ConfigurationError),
+    ],
+    ids=["a slow body", "slow headers", "an odd redirect", "a bomb", "deep JSON"],
+)
+def test_a_hostile_server_is_given_up_in_time_and_in_little_memory(pieces, forever, kind):
+    def script(_line):
+        yield from pieces
+        while forever:
+            time.sleep(0.05)
+            yield forever
+
+    with RawServer(script) as server:
+        sink = CocoSink(connections(server.origin, "T0KEN", extra={"timeout": 0.2}), back_off_seconds=0.01)
+        began = time.monotonic()
+        tracemalloc.start()
+        try:
+            with pytest.raises(kind):
+                sink.check()
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+            sink.close()
+    assert time.monotonic() - began < 10
+    assert most < 100_000_000
