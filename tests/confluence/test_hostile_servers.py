@@ -14,6 +14,8 @@ from itertools import repeat
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from airflow_provider_confluence.confluence.client import ConnectionSettings, Space
 from airflow_provider_confluence.confluence.gate import Gate
@@ -389,3 +391,34 @@ def test_refusals_show_nothing_that_the_server_said(
         with pytest.raises(ConfluenceProviderError) as caught:
             ask(server)
         assert "p1anted" not in str(caught.value)
+
+
+# ------------------------------------------------------------------------------------------ any bytes
+BODY = b'{"results": [{"id": "1"}], "_links": {"next": "/x?cursor=a"}}'
+ANSWERS = (
+    JSON_HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY,
+    JSON_HEAD + b"Transfer-Encoding: chunked\r\n\r\n3d\r\n" + BODY + b"\r\n0\r\nX-Trailer: 1\r\n\r\n",
+    JSON_HEAD + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(BODY, mtime=0),
+    b"HTTP/1.1 302 Found\r\nLocation: https://wiki.example.com/x\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 429 Slow\r\nRetry-After: 1\r\nDate: Mon, 01 Jun 2026 00:00:00 GMT\r\nContent-Length: 0\r\n\r\n",
+    b"HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=x\r\nX-Failure-Category: FAILURE_CLIENT\r\nContent-Length: 0\r\n\r\n",
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+@given(data=st.data())
+def test_any_bytes_end_in_an_answer_or_one_of_our_errors(serve: Serve, ask: Callable[..., Any], data: Any) -> None:
+    answer_bytes = bytearray(data.draw(st.sampled_from(ANSWERS)))
+    for _ in range(data.draw(st.integers(0, 6))):
+        at = data.draw(st.integers(0, len(answer_bytes)))
+        end = at + data.draw(st.integers(0, 12))
+        odd = st.sampled_from(
+            [b"\r\n", b"\0", b"\xff\xfe", b": ", b"9" * 30, b"-1", b"chunked", b"\x80" * 300, b"[" * 2000]
+        )
+        answer_bytes[at:end] = data.draw(st.one_of(st.binary(max_size=12), odd))
+    server = serve(lambda _: [bytes(answer_bytes)])
+    try:
+        with suppress(ConfluenceProviderError):
+            assert isinstance(ask(server), dict)
+    finally:
+        server.__exit__(None, None, None)
