@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 import requests
 
-from airflow_provider_confluence.cli.common import sink_of
+from airflow_provider_confluence.cli.places import Folder
 from airflow_provider_confluence.datasource import read_datasource
 from airflow_provider_confluence.documents import document_schema
 from airflow_provider_confluence.errors import (
@@ -496,4 +496,4 @@ def test_a_destination_that_could_lead_elsewhere_is_refused(tmp_path, name):
 def test_who_types_a_command_may_name_any_place_and_it_is_looked_at_later(tmp_path, path):
     datasource = read_datasource("docs", {"space": "DOCS", "sink": {"type": "files", "path": path}})
 
-    sink_of(datasource, tmp_path).close()
+    Folder(tmp_path).make_sink(datasource).close()
