@@ -90,7 +90,9 @@ def _confluence(stack: ExitStack) -> tuple[dict[str, Any], list[str], Path]:
 
     sandbox = stack.enter_context(Sandbox(edition="cloud"))
     load_sample(sandbox.model)
-    print(f"sandbox Confluence at {sandbox.endpoint} (CONFLUENCE_URL names no other)")
+    print(
+        f"a sandbox Confluence with a sample wiki is at {sandbox.endpoint} (for your own set CONFLUENCE_URL, as the README says)"
+    )
     home = _HOMES / "demo-sandbox"
     # The sandbox is born anew with every demo, so what was known of the last one is of no use.
     shutil.rmtree(home, ignore_errors=True)
