@@ -14,7 +14,7 @@ PYTEST_ARGS ?=
 SOURCES := airflow_provider_confluence tests dags benchmarks docs/conf.py docs/pictures
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-install soak conformance bench bench-content bench-quiet bench-sinks reference docs check format lint types audit lock clean
+.PHONY: help install demo test test-install test-ui soak conformance bench bench-content bench-quiet bench-sinks reference docs check format lint types audit lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,10 +36,13 @@ demo: install ## index a wiki and search it: the sandbox, or your own with CONFL
 	@$(BIN)/python -m airflow_provider_confluence.testing.demo
 
 test: install ## run the tests
-	$(BIN)/pytest -n 4 --no-loadscope-reorder --ignore tests/install $(PYTEST_ARGS)
+	$(BIN)/pytest -n 4 --no-loadscope-reorder --ignore tests/install --ignore tests/ui $(PYTEST_ARGS)
 
 test-install: install ## test the built wheel in clean environments: oldest and newest dependencies, every Python there is (some minutes)
 	$(BIN)/pytest -n 2 --no-loadscope-reorder tests/install $(PYTEST_ARGS)
+
+test-ui: install ## test the page in the UI with a real Airflow and Chromium; its pictures are left in test-output/ui
+	$(BIN)/pytest tests/ui $(PYTEST_ARGS)
 
 HISTORIES ?= 200
 SEED ?=

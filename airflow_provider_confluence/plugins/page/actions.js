@@ -1,17 +1,19 @@
 // The buttons: each starts a run of the datasource's DAG, with the parameters that the form of Airflow would give it.
 
-import { mayStart, post } from "./api.js";
-import { el, say } from "./dom.js";
+import { post } from "./api.js";
+import { el } from "./dom.js";
 
 const ACTIONS = [
   { label: "Sync now", mode: "auto", hint: "Looks at what changed last." },
   { label: "Reconcile", mode: "reconcile", hint: "Compares everything in scope with the index." },
   { label: "Verify", mode: "verify", hint: "Compares everything, and what the sink really holds." },
 ];
+const FORBIDDEN = "Your role in Airflow may not start this DAG, so there is nothing to press here.";
+const PAUSED = "The DAG is paused: a run waits until it is unpaused.";
 const IDS = /^[A-Za-z0-9_.:-]{1,100}$/;
 
-/** Returns the area of the buttons; `started` is called when a run was. */
-export function actions(source, started) {
+/** Returns the area of the buttons. `allowed`: whether the user may start the DAG. `started` is called when a run was. */
+export function actions(source, allowed, started) {
   const answer = el("p", { class: "answer", role: "status" });
   const reason = el("p", { class: "quiet", id: "reason" });
   const buttons = ACTIONS.map(({ label, mode, hint }) =>
@@ -21,12 +23,12 @@ export function actions(source, started) {
   const some = el("button", { type: "button", disabled: true, onclick: () => startSome() }, "Re-index these");
   const controls = [...buttons, some];
 
-  function allow(allowed, why = "") {
+  function enable(enabled, why = "") {
     for (const button of controls) {
-      button.disabled = !allowed;
+      button.disabled = !enabled;
       if (why) button.setAttribute("aria-describedby", "reason");
     }
-    field.disabled = !allowed;
+    field.disabled = !enabled;
     reason.textContent = why;
   }
 
@@ -36,16 +38,16 @@ export function actions(source, started) {
   }
 
   async function start(conf, label) {
-    allow(false);
+    enable(false);
     tell("", "Starting …");
     try {
       const run = await post(`dags/${encodeURIComponent(source.dagId)}/dagRuns`, { logical_date: null, conf });
       tell("good", `${label}: started as ${run.dag_run_id}.`);
-      allow(true);
+      enable(true);
       started(run);
     } catch (error) {
       tell("bad", `${label}: ${error.message}`);
-      allow(error.status !== 403, error.status === 403 ? "Your role in Airflow may not start this DAG." : "");
+      enable(error.status !== 403, error.status === 403 ? FORBIDDEN : "");
     }
   }
 
@@ -60,11 +62,7 @@ export function actions(source, started) {
     start({ content_ids: ids }, "Re-index these");
   }
 
-  mayStart(source.dagId).then((allowed) => {
-    const paused = source.dag.is_paused ? "The DAG is paused: a run waits until it is unpaused." : "";
-    allow(allowed, allowed ? paused : "Your role in Airflow may not start this DAG, so there is nothing to press here.");
-    if (!allowed) say(reason.textContent);
-  });
+  enable(allowed, allowed ? (source.dag.is_paused ? PAUSED : "") : FORBIDDEN);
 
   return el(
     "section",
@@ -87,7 +85,7 @@ export function actions(source, started) {
 /** Puts an id into the field of the items, for a button elsewhere. */
 export function fillIn(ids) {
   const field = document.getElementById("ids");
-  if (field === null || field.disabled) return;
+  if (field === null) return;
   field.value = ids.join("\n");
   field.focus();
   field.scrollIntoView({ block: "center" });

@@ -80,6 +80,7 @@ export function judged(asset, dag, runs, mirror, now) {
   const source = {
     id: idOf(asset),
     assetId: asset.id,
+    lastChange: asset.last_asset_event?.timestamp ?? null,
     dagId: dag.dag_id,
     dag,
     name: String(settings.name ?? idOf(asset)),

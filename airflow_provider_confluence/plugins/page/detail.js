@@ -28,10 +28,10 @@ export function standing(source, { runId = null } = {}) {
 }
 
 /** Returns the rest of what is known of it. */
-export function detail(source) {
+export function detail(source, { allowed }) {
   return [
     source.index.watermark === undefined ? null : [facts(source), documents(source), changes(source), effort(source)],
-    failures(source),
+    failures(source, allowed),
     notes(source),
   ];
 }
@@ -50,6 +50,7 @@ function facts(source) {
     ["Next run", nextRun(source)],
     ["Shows Confluence as of", when(index.watermark)],
     ["Last looked at everything", when(index.reconciled)],
+    ["Index last changed", when(source.lastChange)],
     ["Last commit", [when(index.committed), ` (${index.mode})`]],
     ["Spaces", `${spaces.join(", ")}${more > 0 ? ` and ${more} more` : ""}`],
     ["Interval", settings.interval],
@@ -90,7 +91,7 @@ function changes(source) {
         seconds(run.throttled_seconds ?? 0),
         list(run.problems).join("; ") || "none",
       ]),
-      ["text", "text", "number", "number", "number", "number", "number", "number", "text"],
+      ["text", "word", "number", "number", "number", "number", "number", "number", "text"],
     ),
   );
 }
@@ -120,11 +121,11 @@ function effort(source) {
   );
 }
 
-function failures(source) {
+function failures(source, allowed) {
   const rows = source.failures;
   const all = source.counts.failing ?? rows.length;
   if (all === 0) return source.index.watermark === undefined ? null : section("What could not be indexed", el("p", {}, "Nothing. Every item in scope is in the index."));
-  const again = el("button", { type: "button", onclick: () => fillIn(rows.map((row) => String(row.content_id))) }, "Put these ids into the field above");
+  const again = allowed && el("button", { type: "button", onclick: () => fillIn(rows.map((row) => String(row.content_id))) }, "Put these ids into the field above");
   return section(
     "What could not be indexed",
     el("p", {}, `${count(all, "item")}; each run tries again.${all > rows.length ? ` The ${rows.length} that failed last are below; airflow-confluence failures lists all.` : ""}`),
@@ -139,7 +140,7 @@ function failures(source) {
         number(row.attempts),
         row.since === undefined ? "" : when(row.since),
       ]),
-      ["text", "text", "text", "text", "number", "text"],
+      ["text", "word", "word", "text", "number", "text"],
     ),
     again,
   );

@@ -5,6 +5,7 @@
 //   ./?dag_id=<id>            the one of a DAG (a tab in Airflow), with &run_id=<id> seen from one of its runs
 
 import { actions } from "./actions.js";
+import { mayStart } from "./api.js";
 import { readAll, readOne } from "./datasources.js";
 import { detail, heading, standing } from "./detail.js";
 import { el, link, say } from "./dom.js";
@@ -28,6 +29,7 @@ const refresh = el("button", { type: "button", class: "plain", onclick: () => sh
 let timer = null;
 let busyUntil = 0;
 let built = false;
+let allowed = false;
 
 async function show({ asked = false } = {}) {
   clearTimeout(timer);
@@ -61,10 +63,18 @@ async function showOne() {
   }
   const embedded = dagId !== null;
   document.title = `${source.name} – Confluence`;
-  if (!built) build(heading(source, { embedded }), actions(source, () => { busyUntil = Date.now() + 20_000; show(); }));
+  if (!built) {
+    allowed = await mayStart(source.dagId);
+    build(heading(source, { embedded }), actions(source, allowed, watch));
+  }
   fill(first, standing(source, { runId }));
-  replace(detail(source));
+  replace(detail(source, { allowed }));
   return source.ongoing !== null;
+}
+
+function watch() {
+  busyUntil = Date.now() + 20_000;
+  show();
 }
 
 function build(head, ...rest) {
@@ -77,7 +87,7 @@ function build(head, ...rest) {
 function replace(children) {
   const held = document.activeElement;
   // Whoever reads with the keyboard must not be thrown out of what they read; the next time will do.
-  if (content.contains(held) && held !== document.body && content.childElementCount > 0 && !content.querySelector(".loading, .failed")) return;
+  if (content.contains(held) && held !== document.body && content.childElementCount > 0 && !content.querySelector(".load-error")) return;
   const open = document.getElementById("numbers")?.open ?? false;
   fill(content, children);
   const numbers = document.getElementById("numbers");
@@ -109,12 +119,12 @@ function stranger() {
 }
 
 function showError(error) {
-  const old = content.childElementCount > 0 && !content.querySelector(".loading, .failed");
+  const old = content.childElementCount > 0 && !content.querySelector(".load-error");
   if (!built) build(el("header", { class: "heading" }, el("h1", {}, "Confluence")));
-  const box = el("div", { class: "failed" }, notice("bad", "This could not be loaded.", error.message));
+  const box = el("div", { class: "load-error" }, notice("bad", "This could not be loaded.", error.message));
   if (old) content.prepend(box);
   else content.replaceChildren(box);
-  content.querySelectorAll(".failed").forEach((one) => one !== box && one.remove());
+  content.querySelectorAll(".load-error").forEach((one) => one !== box && one.remove());
 }
 
 document.addEventListener("visibilitychange", () => (document.hidden ? null : show()));

@@ -31,7 +31,7 @@ export function overview(sources) {
       el(
         "thead",
         {},
-        el("tr", {}, ["Datasource", "State", "Last run", "Next run", "Documents", "Failing", "Last runs"].map((one) => el("th", { scope: "col" }, one))),
+        el("tr", {}, ["Datasource", "State", "Last run", "Next run", "Documents", "Failing", "Changes"].map((one) => el("th", { scope: "col" }, one))),
       ),
       el("tbody", {}, rows.map(([, made]) => made)),
     ),
@@ -90,7 +90,7 @@ function row(source) {
     cell("Next run", nextRun(source)),
     cell("Documents", number(source.documents)),
     cell("Failing", number(source.counts.failing ?? 0)),
-    cell("Last runs", source.recent.length === 0 ? el("span", { class: "quiet" }, "none") : spark(source)),
+    cell("Changes", source.recent.length === 0 ? el("span", { class: "quiet" }, "none") : spark(source)),
   );
 }
 
