@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,12 @@ def states(airflow, dag_id, run_id):
     return {(task["task_id"], task["map_index"]): task["state"] for task in airflow.tasks(dag_id, run_id)}
 
 
+def command(airflow, line):
+    """Run a console command as somebody on Airflow's host would, without a word of where things are."""
+    program = [sys.executable, "-m", "airflow_provider_confluence.cli", *line.split()]
+    return subprocess.run(program, env=airflow.environment, capture_output=True, text=True, timeout=120, check=False)
+
+
 def run_again(airflow, dag_id):
     run_id = airflow.trigger(dag_id)
     return run_id, airflow.wait_for_run(dag_id, run_id)
@@ -86,6 +94,18 @@ def test_two_datasources_stay_true_to_two_confluences(tmp_path):
             assert count(airflow, f"index_{name}") == 5
             assert titles(airflow, f"index_{name}", "assemble quayside") == ["drill.pdf"]
             assert titles(airflow, f"index_{name}", "turn the handle") == ["Guide"]
+
+        # ------------------------------------------------------------ the commands see what Airflow's database holds
+        for line, expected in (
+            ("check cloud --json", "connection cloud: read from Airflow's database"),
+            ("status --json", '"Variable confluence_datasources": "Airflow\'s database"'),
+            ("search --queue index_server turn handle", "Guide"),
+        ):
+            done = command(airflow, line)
+            assert (done.returncode, expected in done.stdout) == (0, True), done.stdout + done.stderr
+            assert cloud.token not in done.stdout + done.stderr
+        refused = command(airflow, "purge server --yes")
+        assert (refused.returncode, "is enabled" in refused.stderr) == (2, True), refused.stderr
 
         # ------------------------------------------------------------ edits and deletes are followed
         for name, sandbox in sandboxes.items():
