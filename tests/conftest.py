@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from airflow_provider_confluence.testing.sandbox import Edition, Sandbox
 from tests.contracts.checker import ContractChecker
@@ -14,6 +15,9 @@ from tests.memory_folder import use_memory
 use_memory()
 # Before any test imports it.
 pytest.register_assert_rewrite("airflow_provider_confluence.testing.sink_conformance")
+# How long an example takes, and how long it takes to draw one, is the machine's affair.
+settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("project")
 
 
 def _checked(edition: Edition) -> Iterator[Sandbox]:
