@@ -13,7 +13,7 @@ from airflow_provider_confluence.cli import COMMANDS
 from airflow_provider_confluence.get_provider_info import get_provider_info
 from airflow_provider_confluence.testing.sandbox import Sandbox
 from tests.install.conftest import fill
-from tests.install.environments import Environment, make_environment, requirements
+from tests.install.environments import ROOT, Environment, make_environment, requirements
 
 pytestmark = pytest.mark.timeout(900)
 NAME = "airflow-provider-confluence"
@@ -96,6 +96,20 @@ except ValueError as error:
     uri, refused = plain.python_code(code).splitlines()[-2:]
     assert uri == "confluence://datasource/docs"
     assert "expected confluence://datasource/<id>" in refused
+
+
+def test_airflow_loads_the_plugin_and_the_files_of_its_page_are_there(plain: Environment) -> None:
+    (plugin,) = (one for one in told(plain, "plugins") if one["name"] == "confluence")
+    assert plugin["source"].startswith(f"{NAME}=={__version__}: EntryPoint")
+    assert {view["destination"] for view in plugin["external_views"]} == {"nav", "dag", "dag_run"}
+    assert [app["url_prefix"] for app in plugin["fastapi_apps"]] == ["/confluence"]
+    code = """
+from importlib.resources import files
+page = files("airflow_provider_confluence.plugins").joinpath("page")
+print(sorted(file.name for file in page.iterdir()))
+"""
+    there = sorted(file.name for file in (ROOT / "airflow_provider_confluence" / "plugins" / "page").iterdir())
+    assert plain.python_code(code).strip() == str(there)
 
 
 def test_airflow_s_program_has_the_commands_and_they_do_the_same(plain: Environment, cloud: Sandbox) -> None:
