@@ -1,6 +1,6 @@
 """Takes the pictures of the documentation from a real run: a sandbox wiki, indexed by a real Airflow, seen in a real browser.
 
-Needs Chromium, and playwright in the environment (``pip install playwright``; no browser download is needed)::
+Needs Chromium; Playwright is among the development packages, and downloads no browser::
 
     .venv/bin/python docs/pictures/make.py
 """
@@ -19,6 +19,7 @@ from airflow_provider_confluence.testing.standalone import Standalone
 
 HERE = Path(__file__).parent
 DAG = "confluence__docs"
+BROKEN = "confluence__handbook"
 
 
 def main() -> None:
@@ -37,12 +38,19 @@ def main() -> None:
                 "space": ["DOCS", "OPS"],
                 "enable_blogposts": True,
                 "enable_attachments": True,
+                # So that there is something that cannot be indexed.
+                "sink": {"type": "local", "max_document_bytes": 12_000},
             }
-            airflow.set_variable("confluence_datasources", json.dumps({"docs": definition}))
-            airflow.wait_for_dag(DAG)
-            run_id = airflow.trigger(DAG)
-            airflow.wait_for_run(DAG, run_id)
+            # The second one fails for an interval that is none.
+            broken = {"name": "Handbook", "space": "HANDBOOK", "interval": "daily"}
+            airflow.set_variable("confluence_datasources", json.dumps({"docs": definition, "handbook": broken}))
+            for dag_id in (DAG, BROKEN):
+                airflow.wait_for_dag(dag_id)
+                airflow.wait_for_run(dag_id, airflow.trigger(dag_id))
             first = airflow.runs(DAG)[0]["dag_run_id"]
+            for number in range(1, 6):
+                _work_on_the_wiki(sandbox, number)
+                airflow.wait_for_run(DAG, airflow.trigger(DAG))
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(
                     executable_path=shutil.which("chromium") or shutil.which("chromium-browser"),
@@ -58,7 +66,25 @@ def main() -> None:
                 _log_in(page, airflow)
                 _graph(page, airflow, first)
                 page.screenshot(path=HERE / "graph.png")
+                for name, query, height in (("page", "", 460), ("datasource", "?datasource=docs", 1500)):
+                    page.set_viewport_size({"width": 1280, "height": height})
+                    page.goto(f"{airflow.url}/plugin/confluence/confluence/{query}")
+                    page.frame_locator("iframe").locator("main[aria-busy=false]").wait_for(state="attached")
+                    page.screenshot(path=HERE / f"{name}.png")
                 browser.close()
+
+
+def _work_on_the_wiki(sandbox: Sandbox, number: int) -> None:
+    """Do what people do between two runs: edit some pages, write one, throw one away; one is too large for the index."""
+    model = sandbox.model
+    pages = sorted(model.visible(["DOCS"], ["page"]), key=lambda record: record.title)
+    for record in pages[: 2 * number]:
+        model.edit(record.id, body=f"<p>Revised, round {number}.</p>")
+    model.create_page("DOCS", f"Meeting notes {number}", "<p>Agreed.</p>")
+    if number == 3:
+        model.create_page("DOCS", "Everything that was ever logged", f"<p>{'One more line. ' * 2000}</p>")
+    if number > 2:
+        model.trash(pages[-number].id)
 
 
 def _log_in(page: Page, airflow: Standalone) -> None:
