@@ -20,6 +20,7 @@ import pytest
 from airflow_provider_confluence.testing.coco import FakeCoco
 from airflow_provider_confluence.testing.sandbox import Sandbox
 from tests.airflow.deployment import Deployment
+from tests.airflow.over_rest import everything
 from tests.secret_forms import ways_of_writing
 
 PLANTED = "pl4nted/Secret+of=her~own 100%é"
@@ -78,6 +79,24 @@ def deploy_folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def get(airflow_db: None) -> Iterator[Callable[[str], Any]]:
+    """Return a function that asks Airflow's REST API as an administrator."""
+    from airflow.api_fastapi.app import create_app, get_auth_manager
+    from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
+    from starlette.testclient import TestClient
+
+    with TestClient(create_app(apps="core")) as client:
+        token = get_auth_manager().generate_jwt(SimpleAuthManagerUser(username="admin", role="admin"))
+
+        def ask(path: str) -> Any:
+            answer = client.get(f"/api/v2{path}", headers={"Authorization": f"Bearer {token}"})
+            assert answer.status_code in (200, 404), f"{path}: {answer.status_code}"
+            return answer.json() if answer.status_code == 200 else None
+
+        yield ask
+
+
 def assert_none(left: dict[str, bytes], secrets: set[bytes]) -> None:
     assert b"list_changes" in left["database"]
     assert b"send:" in left["stdout"], "the headers were not logged, so this showed nothing"
@@ -97,6 +116,32 @@ def test_a_token_is_left_nowhere_by_good_and_failed_runs(deploy: Deployment, lef
     wrong = deploy.run()
     assert states(good, wrong) == ["success", "failed"]
     assert_none(left(), ways_of_writing(token, login) | ways_of_writing(token + "x", login))
+
+
+def test_no_answer_of_airflows_rest_api_holds_a_token(
+    on_cloud: Deployment, get: Callable[[str], Any], capfd: pytest.CaptureFixture[str]
+) -> None:
+    login, token = on_cloud.sandbox.username or "", on_cloud.sandbox.token
+    good = on_cloud.run()
+    on_cloud.connect(token=token + "x")
+    wrong = on_cloud.run()
+    assert states(good, wrong) == ["success", "failed"]
+    answers = dict(everything(get, good.dag.dag_id))
+    seen = json.dumps(answers, ensure_ascii=False)
+    for part in (
+        "list_changes",
+        "taskInstances/commit",
+        "xcomEntries/counts",
+        "xcomEntries/plan",
+        good.run_id,
+        wrong.run_id,
+    ):
+        assert part in seen
+    for path in ("/logs/1", "/state-store", f"/dagSources/{good.dag.dag_id}", "/assets/events"):
+        assert any(answer for at, answer in answers.items() if at.endswith(path)), path
+    secrets = ways_of_writing(token, login) | ways_of_writing(token + "x", login)
+    held = [(path, form) for path, answer in answers.items() for form in secrets if form.decode() in json.dumps(answer)]
+    assert held == []
 
 
 def test_a_password_of_odd_characters_is_left_nowhere(deploy: Deployment, left: Callable[[], Any]) -> None:
