@@ -130,10 +130,12 @@ class Terminal:
         found = []
         for process in psutil.process_iter():
             try:
-                if process.pid != self._process.pid and process.environ().get("HOME") == os.fspath(self._folder):
-                    found.append(process)
-            except psutil.Error:
+                # Airflow's workers write their title over their variables, so the session tells them too.
+                ours = os.getsid(process.pid) == self._process.pid or process.environ().get("HOME") == str(self._folder)
+            except (psutil.Error, OSError):
                 continue
+            if ours and process.pid != self._process.pid:
+                found.append(process)
         return found
 
     def wait_until_all_ended(self, seconds: float) -> list[str]:
