@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import pty
-import resource
 import subprocess
 from datetime import datetime
 
@@ -281,17 +280,3 @@ def test_purge_asks_on_a_terminal(indexed, typed, code):
     assert "3 items are known, in local:indexing_documents" in said
     assert asking.returncode == code
     assert (indexed / "docs" / "head.json").exists() is bool(code)
-
-
-@pytest.mark.parametrize("command", [["status"], ["status", "--json"], ["--help"]])
-def test_what_needs_no_airflow_starts_at_once(command, tmp_path):
-    options = [*command, "--storage", tmp_path] if command[0] == "status" else command
-    run(*options)  # compiles what is not compiled yet
-    seconds = []
-    for _ in range(3):
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
-        assert run(*options).returncode == 0
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
-        # The processor's time: what else the machine does is not ours.
-        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-    assert min(seconds) < 0.5
