@@ -11,6 +11,21 @@ from typing import Any
 CHECKOUT = Path(__file__).parents[2]
 PAGES = [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").rglob("*.md"))]
 
+# Blocks that a test beside what they show runs; it names the page.
+ELSEWHERE = {
+    ("docs/airflow.md", "python"): "tests/airflow/test_docs.py",
+    ("docs/content.md", "python"): "tests/content/test_documentation.py",
+    ("docs/sandbox.md", "console"): "tests/sandbox/test_documentation.py",
+    ("docs/sandbox.md", "python"): "tests/sandbox/test_documentation.py",
+    ("docs/sinks/coco.md", "python"): "tests/coco/test_fake_coco.py",
+    ("docs/sinks/files.md", "python"): "tests/sinks/test_files_conformance.py",
+    ("docs/sinks/local.md", "python"): "tests/sinks/test_local.py",
+    ("docs/sinks/postgres.md", "sql"): "tests/sinks/test_postgres_search.py",
+    ("docs/sinks/queue.md", "python"): "tests/sinks/test_queue_documentation.py",
+    ("docs/tutorial.md", "sh"): "tests/install/test_newcomer.py",
+    ("docs/tutorial.md", "text"): "tests/install/test_newcomer.py",
+}
+
 
 @dataclass(frozen=True)
 class Example:

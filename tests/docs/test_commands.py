@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_confluence.cli import _parser, main
 from tests.cli.conftest import fill
-from tests.docs.examples import CHECKOUT, EXAMPLES, PAGES
+from tests.docs.examples import CHECKOUT, ELSEWHERE, EXAMPLES, PAGES
 
 PROGRAM = "airflow-confluence"
 # What serves until it is stopped, what needs a broker, what stands for more: their options are read, and other tests run them.
@@ -29,7 +29,7 @@ def lines_of(page: str) -> list[str]:
     return [
         command
         for each in EXAMPLES
-        if each.page == page and each.language in ("console", "sh")
+        if each.page == page and each.language in ("console", "sh") and (page, "sh") not in ELSEWHERE
         for command in each.commands
         if command.startswith(f"{PROGRAM} ")
     ]

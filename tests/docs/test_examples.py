@@ -19,20 +19,8 @@ from airflow_provider_confluence.datasource import Datasource, datasources_in
 from airflow_provider_confluence.documents import message_schema
 from airflow_provider_confluence.get_provider_info import get_provider_info
 from airflow_provider_confluence.sinks.registry import ENTRY_POINT_GROUP, make_sink, sink_types
-from tests.docs.examples import CHECKOUT, EXAMPLES, PAGES, Example
+from tests.docs.examples import CHECKOUT, ELSEWHERE, EXAMPLES, PAGES, Example
 
-# Blocks that a test beside what they show runs; it names the page.
-ELSEWHERE = {
-    ("docs/airflow.md", "python"): "tests/airflow/test_docs.py",
-    ("docs/content.md", "python"): "tests/content/test_documentation.py",
-    ("docs/sandbox.md", "console"): "tests/sandbox/test_documentation.py",
-    ("docs/sandbox.md", "python"): "tests/sandbox/test_documentation.py",
-    ("docs/sinks/coco.md", "python"): "tests/coco/test_fake_coco.py",
-    ("docs/sinks/files.md", "python"): "tests/sinks/test_files_conformance.py",
-    ("docs/sinks/local.md", "python"): "tests/sinks/test_local.py",
-    ("docs/sinks/postgres.md", "sql"): "tests/sinks/test_postgres_search.py",
-    ("docs/sinks/queue.md", "python"): "tests/sinks/test_queue_documentation.py",
-}
 # JSON that is no definition of datasources, by a key that it has, and who tries it.
 OTHER_JSON = {
     "query": "tests/sinks/test_search_docs.py",
@@ -56,7 +44,7 @@ def test_what_is_tried_elsewhere_is_there_and_named_there(place):
     assert any((each.page, each.language) == place for each in EXAMPLES)
     text = (CHECKOUT / ELSEWHERE[place]).read_text(encoding="utf-8")
     assert page.rpartition("/")[2] in text
-    assert f"```{language}" in text or language == "console"
+    assert f"```{language}" in text or language in ("console", "sh", "text")
 
 
 def test_every_query_of_the_page_about_postgresql_is_one_that_its_test_picks():
@@ -71,9 +59,7 @@ def test_every_example_is_of_a_kind_that_is_tried():
     known = ("console", "sh", "json", "python", "toml", "ini", "sql", "text", "{eval-rst}")
     assert [str(each) for each in EXAMPLES if each.language not in known] == []
     # What only shows something is no way round the other tests.
-    assert [
-        str(each) for each in EXAMPLES if each.language == "text" and re.search(r"^(\$|[a-z-]+ -|[{\[])", each.text)
-    ] == []
+    assert [str(each) for each in of("text") if re.search(r"^(\$|[a-z-]+ -|[{\[])", each.text)] == []
 
 
 # ------------------------------------------------------------------------------------------ data

@@ -110,4 +110,8 @@ def test_the_state_of_runs_may_lie_in_such_a_store_too_and_a_check_sees_who_shar
     wiki.model.edit(wiki.model.find("Appendix"), title="Renamed")
     assert run_once(context, wiki.datasource, mode="reconcile").counts["fetched"] == 1
     assert [finding.cause for finding in check_storage(context.storage, host="one")] == ["writable"]
-    assert [finding.cause for finding in check_storage(context.storage, host="two")] == ["writable", "durable", "shared"]
+    assert [finding.cause for finding in check_storage(context.storage, host="two")] == [
+        "writable",
+        "durable",
+        "shared",
+    ]
