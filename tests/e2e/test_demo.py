@@ -57,6 +57,8 @@ def test_the_demo_indexes_the_confluence_it_is_given_and_ctrl_c_stops_everything
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            # A shell that puts its commands into the background lets them ignore Ctrl-C, and what they start inherits that.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         said: list[str] = []
         listening = threading.Thread(target=lambda: said.extend(demo.stdout or ()), daemon=True)
