@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -107,6 +108,10 @@ class Terminal:
                 pass
         self._process.wait(30)
         self._listener.join(30)
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                with suppress(OSError):  # what bash has not read any more
+                    pipe.close()
 
     def paste(self, code: str, seconds: float) -> tuple[int, str]:
         """Return the exit code of a block and what it printed. :raises AssertionError: when it has not ended in time."""
