@@ -14,7 +14,7 @@ PYTEST_ARGS ?=
 SOURCES := airflow_provider_confluence tests dags benchmarks docs/conf.py docs/pictures
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-install test-ui soak conformance bench bench-content bench-quiet bench-sinks reference docs check format lint types audit lock clean
+.PHONY: help install demo test test-install test-ui soak readers conformance bench bench-content bench-quiet bench-sinks reference docs check format lint types audit lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,10 @@ HISTORIES ?= 200
 SEED ?=
 soak: install ## play HISTORIES=200 random histories against both editions; SEED=N plays known ones again
 	@$(BIN)/python -m tests.soak.run --histories $(HISTORIES) $(if $(SEED),--seed $(SEED))
+
+READER_MODELS ?= 250
+readers: install ## search READER_MODELS=250 random wikis of each edition as everybody who is in them, and compare with who may read what
+	READER_MODELS=$(READER_MODELS) $(BIN)/pytest -n 2 tests/sync/test_readers_anywhere.py -o timeout=600 $(PYTEST_ARGS)
 
 conformance: install ## hold every sink to the conformance suite and print a table
 	@$(BIN)/python -m tests.sinks.table

@@ -3,6 +3,7 @@ editions."""
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,7 +20,8 @@ from airflow_provider_confluence.sync.storage import Storage
 from airflow_provider_confluence.testing.sandbox import Sandbox
 from airflow_provider_confluence.testing.sandbox.permissions import EVERYONE, SpaceAccess
 
-MODELS = 250  # for each edition
+MODELS = int(os.environ.get("READER_MODELS", "60"))
+"""So many wikis are drawn for each edition; ``make readers`` draws 250, as CI does."""
 PEOPLE = ("ann", "bob", "cyd", "dee")
 GROUPS = ("red", "green", "blue")
 CHANGES = (
