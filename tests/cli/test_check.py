@@ -8,7 +8,8 @@ import os
 import pytest
 
 from airflow_provider_confluence.testing.sandbox.permissions import SpaceAccess
-from tests.cli.program import credentials, run
+from tests.cli.program import credentials
+from tests.cli.program import run_apart as run
 
 
 def findings(done):

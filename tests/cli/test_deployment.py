@@ -11,7 +11,7 @@ import pytest
 
 from airflow_provider_confluence.testing.sandbox import Sandbox
 from tests.cli.conftest import fill
-from tests.cli.program import run
+from tests.cli.program import run_apart as run
 
 # Airflow goes by the environment of the process that imports it, which takes seconds: many commands run in one.
 SEVERAL = """

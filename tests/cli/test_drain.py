@@ -20,7 +20,8 @@ from airflow_provider_confluence.sinks.queue import QueueSink
 from airflow_provider_confluence.testing.sink_conformance import OWNER, make_document
 from tests import brokers
 from tests.broker_fixtures import certificate, place, rabbit, rabbit_place, valkey, valkey_place
-from tests.cli.program import PROGRAM, credentials, run
+from tests.cli.program import PROGRAM, credentials
+from tests.cli.program import run_apart as run
 
 __all__ = ["certificate", "place", "rabbit", "rabbit_place", "valkey", "valkey_place"]
 
