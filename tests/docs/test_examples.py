@@ -159,7 +159,7 @@ def test_every_target_of_make_that_is_named_exists():
     assert len(named) > 5
     assert (named | inline) - targets == set()
     for _, command in SCRIPTED:
-        for variable in re.findall(r"([A-Z]+)=", command) if command.startswith("make ") else ():
+        for variable in re.findall(r"([A-Z_]+)=", command) if command.startswith("make ") else ():
             assert re.search(rf"^{variable} \?=", makefile, re.MULTILINE), command
 
 
