@@ -20,6 +20,7 @@ from benchmarks.memory import peak_megabytes
 
 if TYPE_CHECKING:
     from airflow_provider_confluence.datasource import Datasource
+    from airflow_provider_confluence.sync.commit import RunResult
     from airflow_provider_confluence.sync.context import RunContext
     from airflow_provider_confluence.sync.journal import PlanItem
 
@@ -162,19 +163,23 @@ def _index(job: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _take_as_indexed(job: Mapping[str, Any]) -> dict[str, Any]:
+    run, datasource = _context(job)
+    return {"items": take_as_indexed(run, datasource, job["revision"]).counts["written"]}
+
+
+def take_as_indexed(run: RunContext, datasource: Datasource, revision: int) -> RunResult:
     """Commit a first load without its bodies: the receipts of a sink that took everything, for benchmarks of what comes after."""
     from airflow_provider_confluence.sync.commit import commit
     from airflow_provider_confluence.sync.journal import Journal
 
-    run, datasource = _context(job)
     journal = Journal(run.storage, datasource.id)
-    plan = journal.read_plan(job["revision"])
+    plan = journal.read_plan(revision)
     for shard in range(len(plan.shards)):
         items = journal.items(plan, shard)
         for number in range(plan.batches(shard)):
-            receipts = (_receipt(item, plan.revision) for item in islice(items, plan.batch_items))
-            run.storage.write_lines(journal.receipt_name(plan.revision, shard, number), receipts)
-    return {"items": commit(run, datasource.id, plan.revision).counts["written"]}
+            receipts = (_receipt(item, revision) for item in islice(items, plan.batch_items))
+            run.storage.write_lines(journal.receipt_name(revision, shard, number), receipts)
+    return commit(run, datasource.id, revision)
 
 
 def _receipt(item: PlanItem, revision: int) -> dict[str, Any]:

@@ -18,18 +18,17 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_confluence.testing.sandbox import Edition, ManualClock, Model, Sandbox, generate
+from benchmarks.loading import take_as_indexed
 from benchmarks.memory import peak_megabytes
 
 if TYPE_CHECKING:
     from airflow_provider_confluence.datasource import Datasource
     from airflow_provider_confluence.sync.commit import RunResult
     from airflow_provider_confluence.sync.context import RunContext
-    from airflow_provider_confluence.sync.journal import PlanItem
 
 REQUESTS: dict[str, int] = {"cloud": 5, "datacenter": 8}
 REQUESTS_PER_KIND = 2
@@ -156,25 +155,9 @@ def _run(given: dict[str, Any]) -> None:
 
 
 def _load(run: RunContext, datasource: Datasource) -> RunResult:
-    from airflow_provider_confluence.sync.commit import commit
-    from airflow_provider_confluence.sync.journal import Journal
     from airflow_provider_confluence.sync.list_changes import list_changes
 
-    journal = Journal(run.storage, datasource.id)
-    revision = list_changes(run, datasource).revision
-    plan = journal.read_plan(revision)
-    for shard in range(len(plan.shards)):
-        items = journal.items(plan, shard)
-        for number in range(plan.batches(shard)):
-            receipts = (_receipt(item, revision) for item in islice(items, plan.batch_items))
-            run.storage.write_lines(journal.receipt_name(revision, shard, number), receipts)
-    return commit(run, datasource.id, revision)
-
-
-def _receipt(item: PlanItem, revision: int) -> dict[str, Any]:
-    version = item.entry.version if item.entry else 0
-    record = replace(item.record(), version=version, context=item.context, revision=revision, pending=False)
-    return {"op": item.op, "id": item.content_id, "outcome": "written", "record": record.to_json()}
+    return take_as_indexed(run, datasource, list_changes(run, datasource).revision)
 
 
 if __name__ == "__main__":
