@@ -82,7 +82,9 @@ $(VENV)/.docs: $(VENV)/.installed requirements/docs.txt
 	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/docs.txt
 	@touch $@
 
-check: format lint types test ## format, lint, types, tests: the one command before a commit
+check: format lint types test ## format, lint, types, tests, known vulnerabilities of what is pinned: the one command before a commit
+	$(PIP_AUDIT) -r $(AUDITED)
+	@echo 'What is listed above with a "Skip Reason" was NOT AUDITED, because PyPI did not answer for it; make audit fails there.'
 
 format: install ## format the code
 	$(BIN)/ruff format $(SOURCES)
@@ -95,10 +97,11 @@ lint: install ## lint the code
 types: install ## check the types
 	$(BIN)/mypy
 
-# Not part of check: it asks PyPI for each pinned package, and fails where it is not answered, so that silence is never taken for safety.
+# As check asks, but silence is not taken for safety: a package for which PyPI does not answer is a failure.
 AUDITED ?= requirements/dev.txt
-audit: ## look the pinned packages up in PyPI's advisories (needs the network; fails loudly without)
-	$(UV) tool run pip-audit@2.10.1 --strict --require-hashes --disable-pip -r $(AUDITED)
+PIP_AUDIT = $(UV) tool run pip-audit@2.10.1 --require-hashes --disable-pip
+audit: install ## look the pinned packages up in PyPI's advisories (needs the network; fails loudly without)
+	$(PIP_AUDIT) --strict -r $(AUDITED)
 
 lock: .uv/bin/uv ## compile requirements/ anew
 	.uv/bin/uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.10 --generate-hashes \
