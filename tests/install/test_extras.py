@@ -130,3 +130,17 @@ def test_an_object_store_with_a_connection_of_airflow_names_the_provider_package
     assert done.returncode == 2
     assert "storage_path: s3://bucket/confluence cannot be used" in done.stderr
     assert "pip install 'apache-airflow-providers-amazon[s3fs]'" in done.stderr
+
+
+def test_openlineage_is_told_of_the_asset_where_its_provider_is_installed(without: Environment) -> None:
+    code = """
+from airflow_provider_confluence.assets import convert_asset_to_openlineage, create_asset
+dataset = convert_asset_to_openlineage(create_asset(datasource_id="docs"), None)
+print(dataset and [dataset.namespace, dataset.name])
+"""
+    assert without.python_code(code).splitlines()[-1] == "None"  # nobody to tell
+    without.install("apache-airflow-providers-openlineage")
+    try:
+        assert without.python_code(code).splitlines()[-1] == "['confluence://datasource', 'docs']"
+    finally:
+        without.uninstall("apache-airflow-providers-openlineage")
