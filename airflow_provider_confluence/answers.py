@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from requests.adapters import HTTPAdapter
 
 READ_BYTES = 256 * 1024
+SLOWEST_ANSWER = 5
+"""Times the read time-out for a whole answer: a server that trickles is as good as silent."""
 
 _PACKERS = ("gzip", "x-gzip", "deflate")
 _this_thread = threading.local()

@@ -25,9 +25,8 @@ MAX_TRIES = 8
 CLEAN_ANSWERS_PER_STEP = 50
 BACK_OFF_SECONDS = (1.0, 60.0)
 SLOW_FACTOR, SLOW_SECONDS, SLOW_IN_A_ROW = 3.0, 1.0, 3
-SLOWEST_PACE = (
-    1 / 60
-)  # per second: who wants a longer pause than a minute says so with a Retry-After, which counts as waiting
+SLOWEST_PACE = 1 / 60
+"""Requests a second: who wants a longer pause than a minute says so with a Retry-After, which counts as waiting."""
 QUIET_SECONDS = 5.0  # one complaint is heard by many threads at once; it counts once
 
 DEFAULT_IN_FLIGHT = {"cloud": 8, "datacenter": 4}

@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from airflow_provider_confluence.answers import beginning, read_json, within
+from airflow_provider_confluence.answers import SLOWEST_ANSWER, beginning, read_json, within
 from airflow_provider_confluence.confluence.auth import fingerprint
 from airflow_provider_confluence.errors import ContractError, CredentialsError
 
@@ -28,7 +28,6 @@ RENEWED_BEFORE_SECONDS = 300.0
 TOKEN_URL = "https://auth.atlassian.com/oauth/token"  # noqa: S105 - an address
 AUDIENCE = "api.atlassian.com"
 MAX_ANSWER_BYTES = 256 * 1024
-_SLOWEST_ANSWER = 5  # times the read time-out
 
 
 _kept: dict[tuple[int, str, str], tuple[str, float]] = {}
@@ -93,7 +92,7 @@ class ClientCredentials:
         }
         try:
             with (
-                within(_SLOWEST_ANSWER * settings.timeout_seconds),
+                within(SLOWEST_ANSWER * settings.timeout_seconds),
                 self._open_session() as session,
                 session.post(
                     self._url,

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
-from airflow_provider_confluence.answers import beginning, read_json, whole, within
+from airflow_provider_confluence.answers import SLOWEST_ANSWER, beginning, read_json, whole, within
 from airflow_provider_confluence.confluence.auth import OriginAuth, authorization, origin_of
 from airflow_provider_confluence.confluence.connections import InUse, open_session
 from airflow_provider_confluence.confluence.events import Observer, RequestDone, Throttled
@@ -57,7 +57,6 @@ T = TypeVar("T")
 Params = Mapping[str, str | int | Sequence[str]]
 CONNECT_SECONDS = 10.0
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
-SLOWEST_ANSWER = 5  # times the read time-out for a whole answer: a server that trickles is as good as silent
 TRIES_AFTER_500 = 3
 TRIES_BEFORE_FIRST_ANSWER = 3
 ARRAYS = (
@@ -113,6 +112,7 @@ class Transport:
         self._clock = clock
         self._lock = threading.Lock()
         self._connection: requests.Session | None = None
+        self._rest_api: tuple[requests.Session, AtlassianRestAPI] | None = None
         self._opened_for: str | None = None
         self._was_answered = False
         self._in_use = InUse()
@@ -138,14 +138,18 @@ class Transport:
         from atlassian.rest_client import AtlassianRestAPI
 
         self.base(Patience(self.gate.patience_seconds, "the first request"))
-        return AtlassianRestAPI(
-            self.route.base,
-            timeout=int(self._settings.timeout_seconds) or 1,
-            session=self._opened(),
-            cloud=self._cloud,
-            backoff_and_retry=False,
-            retry_with_header=False,
-        )
+        session = self._opened()
+        if self._rest_api is None or self._rest_api[0] is not session:
+            rest_api = AtlassianRestAPI(
+                self.route.base,
+                timeout=int(self._settings.timeout_seconds) or 1,
+                session=session,
+                cloud=self._cloud,
+                backoff_and_retry=False,
+                retry_with_header=False,
+            )
+            self._rest_api = (session, rest_api)
+        return self._rest_api[1]
 
     @property
     def session(self) -> requests.Session:

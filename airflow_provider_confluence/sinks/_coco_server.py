@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlencode, urlsplit
 
-from airflow_provider_confluence.answers import adapter, open_session, read_json, whole, within
+from airflow_provider_confluence.answers import SLOWEST_ANSWER, adapter, open_session, read_json, whole, within
 from airflow_provider_confluence.errors import (
     ConfigurationError,
     SinkAccessError,
@@ -36,7 +36,6 @@ MAX_ANSWER_BYTES = 32 * 1024 * 1024
 TRIES = 4
 TRIES_AFTER_UNKNOWN = 2
 LONGEST_PAUSE_SECONDS = 30.0
-_SLOWEST_ANSWER = 5  # times the time-out: a server that trickles is as good as silent
 EXTRAS = ("verify_ssl", "ca_bundle", "proxy", "timeout", "allowed_datasources")
 _PERMISSION = re.compile(r"[a-z_]+#[a-z_]+/[a-z_]+")
 
@@ -160,7 +159,7 @@ class CocoServer:
 
         try:
             with (
-                within(_SLOWEST_ANSWER * self._timeout_seconds),
+                within(SLOWEST_ANSWER * self._timeout_seconds),
                 self._session.request(
                     method,
                     url,

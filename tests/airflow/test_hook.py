@@ -61,6 +61,7 @@ def test_get_conn_is_the_library_s_own_object_configured(sandbox: Sandbox, conne
     try:
         conn = hook.get_conn()
         assert isinstance(conn, AtlassianRestAPI)
+        assert hook.get_conn() is conn
         answer = conn.get("rest/api/user/current")
         assert answer["displayName"] == "Index Er"
     finally:
