@@ -8,7 +8,8 @@ what is current in the files that they cover, and whatever files they do not cov
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,9 +110,10 @@ def take_new_files(storage: Storage, catalog: Catalog, names: list[str]) -> None
     for name in names:
         if name not in catalog.files:
             number = -1
-            for number, value in enumerate(_read(storage, name)):
-                id_, line = storage.understood(f"batches/{name}", lambda v, n=number, f=name: _line(v, f, n), value)  # type: ignore[misc]
-                catalog.take(id_, line)
+            with closing(_read(storage, name)) as lines:
+                for number, value in enumerate(lines):
+                    id_, line = storage.understood(f"batches/{name}", lambda v, n=number, f=name: _line(v, f, n), value)  # type: ignore[misc]
+                    catalog.take(id_, line)
             catalog.files[name] = number + 1
 
 
@@ -166,10 +168,11 @@ def _load_manifest(storage: Storage) -> Catalog | None:
     listed = storage.read_lines(str(manifest.get("current")))
     if listed is None:
         return None
-    catalog = storage.understood(MANIFEST, _covered, manifest)
-    for value in listed:
-        id_, line = storage.understood(str(manifest["current"]), _listed, value)
-        catalog.lines[id_] = line
+    with closing(listed):
+        catalog = storage.understood(MANIFEST, _covered, manifest)
+        for value in listed:
+            id_, line = storage.understood(str(manifest["current"]), _listed, value)
+            catalog.lines[id_] = line
     return catalog
 
 
@@ -200,9 +203,8 @@ def _line(value: dict[str, Any], file: str, number: int) -> tuple[str, Line]:
     return value["id"], Line(value["content_id"], int(value["revision"]), deleted, file, number)
 
 
-def _read(storage: Storage, name: str) -> Iterator[dict[str, Any]]:
-    lines = storage.read_lines(f"batches/{name}")
-    return iter(()) if lines is None else lines
+def _read(storage: Storage, name: str) -> Generator[dict[str, Any], None, None]:
+    yield from storage.read_lines(f"batches/{name}") or ()
 
 
 # ------------------------------------------------------------------------------------------ rewriting

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -92,9 +93,8 @@ class _Indexing:
         lines = self.run.storage.read_lines(name)
         if lines is None:
             raise self.journal.missing(name)
-        with self.run.storage.lines_writer(
-            self.journal.receipt_name(self.plan.revision, self.shard, number)
-        ) as receipts:
+        receipt_name = self.journal.receipt_name(self.plan.revision, self.shard, number)
+        with closing(lines), self.run.storage.lines_writer(receipt_name) as receipts:
             for chunk in _chunks(lines):
                 for receipt in self._write(name, chunk):
                     receipts.add(receipt)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -375,14 +375,18 @@ class Journal:
     def rest(self, plan: Plan) -> Iterator[Record]:
         """Yield what the plan left for a later run."""
         name = f"{self._run(plan.revision)}/rest.jsonl.gz"
-        for line in self._lines(name):
-            yield self.storage.understood(name, Record.from_json, line)
+        with closing(self._lines(name)) as lines:
+            for line in lines:
+                yield self.storage.understood(name, Record.from_json, line)
 
     def withheld(self, revision: int) -> set[str]:
         """Return the ids whose deletion a run withheld; none where the file is lost."""
         name = f"{self._run(revision)}/withheld.jsonl.gz"
-        lines = self.storage.read_lines(name) or iter(())
-        return {self.storage.understood(name, _id, line) for line in lines}
+        found = self.storage.read_lines(name)
+        if found is None:
+            return set()
+        with closing(found) as lines:
+            return {self.storage.understood(name, _id, line) for line in lines}
 
     # ---------------------------------------------------------------- batches and receipts
     def batch_name(self, revision: int, shard: int, number: int) -> str:
@@ -398,8 +402,12 @@ class Journal:
         for shard in range(len(plan.shards)):
             for number in range(plan.batches(shard)):
                 name = self.receipt_name(plan.revision, shard, number)
-                for line in self.storage.read_lines(name) or ():
-                    yield self.storage.understood(name, _receipt, line)
+                found = self.storage.read_lines(name)
+                if found is None:
+                    continue
+                with closing(found) as lines:
+                    for line in lines:
+                        yield self.storage.understood(name, _receipt, line)
 
     def delete_batches(self, revision: int) -> None:
         """Remove the staged documents of a run whose receipts are absorbed."""
@@ -456,8 +464,9 @@ class Journal:
         return f"{self.folder}/runs/{revision}"
 
     def _items(self, name: str) -> Iterator[PlanItem]:
-        for line in self._lines(name):
-            yield self.storage.understood(name, PlanItem.from_json, line)
+        with closing(self._lines(name)) as lines:
+            for line in lines:
+                yield self.storage.understood(name, PlanItem.from_json, line)
 
     def _check_owner(self, name: str, found: object) -> None:
         if found != self.datasource_id:
@@ -466,7 +475,7 @@ class Journal:
                 f"Each datasource needs its own; remove {self.storage.where(self.folder)} to start afresh"
             )
 
-    def _lines(self, name: str) -> Iterator[dict[str, Any]]:
+    def _lines(self, name: str) -> Generator[dict[str, Any], None, None]:
         lines = self.storage.read_lines(name)
         if lines is None:
             raise self.missing(name)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -148,13 +149,6 @@ def read_generation(storage: Storage, folder: str, revision: int) -> Iterator[Re
             f"{storage.where(name)} is missing, though the last commit names it; if workers share no disk, set [confluence] storage_path "
             "to an object store that all of them see. If the file is lost, move head.json away: everything is then in doubt and read again"
         )
-    header = next(lines, dict[str, Any]())
-    check_format(header, storage.where(name))
-    if header.get("datasource_id", folder) != folder:
-        raise OwnershipError(
-            f"{storage.where(name)} belongs to datasource {header['datasource_id']}: the folder was copied. Each datasource needs its own; "
-            f"remove {storage.where(folder)} to start afresh"
-        )
     held: dict[Any, Any] = {}
 
     def read(line: dict[str, Any]) -> Record:
@@ -167,8 +161,16 @@ def read_generation(storage: Storage, folder: str, revision: int) -> Iterator[Re
             line["readers"] = held.setdefault(levels, levels)
         return Record.from_json(line)
 
-    for line in lines:
-        yield storage.understood(name, read, line)
+    with closing(lines):
+        header = next(lines, dict[str, Any]())
+        check_format(header, storage.where(name))
+        if header.get("datasource_id", folder) != folder:
+            raise OwnershipError(
+                f"{storage.where(name)} belongs to datasource {header['datasource_id']}: the folder was copied. Each datasource needs its "
+                f"own; remove {storage.where(folder)} to start afresh"
+            )
+        for line in lines:
+            yield storage.understood(name, read, line)
 
 
 def write_generation(storage: Storage, folder: str, revision: int, records: Iterable[Record]) -> int:

@@ -12,7 +12,7 @@ import os
 import secrets
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, TypeVar
@@ -163,8 +163,10 @@ class Storage:
         )
 
     # ---------------------------------------------------------------- compressed JSON lines
-    def read_lines(self, name: str) -> Iterator[dict[str, Any]] | None:
+    def read_lines(self, name: str) -> Generator[dict[str, Any], None, None] | None:
         """Return the objects of a compressed JSON lines file, streaming, or ``None`` where it does not exist.
+
+        Who may stop before the end closes it: left to the garbage collector, the file may go before what would close it.
 
         :raises StorageError: while iterating, when the file is cut short: no line is lost in silence.
         """
@@ -176,10 +178,13 @@ class Storage:
             return None
         except OSError as error:
             raise self._refused("read", name, error) from error
-        return self._lines(name, raw)
+        lines = self._lines(name, raw)
+        next(lines)  # a generator that was never begun closes nothing
+        return lines
 
-    def _lines(self, name: str, raw: IO[bytes]) -> Iterator[dict[str, Any]]:
+    def _lines(self, name: str, raw: IO[bytes]) -> Generator[dict[str, Any], None, None]:
         with raw, gzip.GzipFile(fileobj=raw) as unpacked:
+            yield {}
             try:
                 for line in unpacked:
                     yield self._object(name, line)

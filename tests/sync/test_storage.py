@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -97,3 +98,19 @@ def test_an_object_store_holds_the_same_files():
     storage.delete_folder("d/runs/7")
     assert storage.read_lines("d/runs/7/items-0.jsonl.gz") is None
     assert storage.read_json("d/other.json") is None
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are looked up in /proc")
+@pytest.mark.parametrize("read", [0, 1])
+def test_lines_that_are_not_read_to_their_end_close_their_file(tmp_path, read):
+    def is_open():
+        links = [link for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+        return tmp_path / "x" in [link.readlink() for link in links if link.is_symlink()]
+
+    storage = Storage(tmp_path)
+    storage.write_lines("x", [{"n": number} for number in range(3)])
+    lines = storage.read_lines("x")
+    assert [next(lines) for _ in range(read)] == [{"n": 0}][:read]
+    assert is_open()
+    lines.close()
+    assert not is_open()
