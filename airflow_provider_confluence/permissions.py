@@ -38,3 +38,12 @@ def may_read(principals: Iterable[str], permissions: Iterable[Iterable[str]] | N
     held = frozenset(principals)
     levels = list(permissions or ())
     return bool(levels) and not any(held.isdisjoint(level) for level in levels)
+
+
+def is_restricted(permissions: Iterable[Iterable[str]] | None) -> bool:
+    """Say whether fewer may read a document than may see its space: a level beyond the space's, or one that holds nobody.
+
+    Of a document that does not say who may read it nothing is known, and the answer is no.
+    """
+    levels = [list(level) for level in permissions or ()]
+    return len(levels) > 1 or [] in levels

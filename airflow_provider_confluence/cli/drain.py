@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_confluence.cli import common
 from airflow_provider_confluence.cli.places import Folder
-from airflow_provider_confluence.datasource import DEFAULT_QUEUE
+from airflow_provider_confluence.datasource import DEFAULT_QUEUE, SHOWN_TO_ALL
 from airflow_provider_confluence.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -79,6 +79,12 @@ def add(commands: common.Commands) -> None:
         help="take this datasource's documents in the sink over from another deployment; may be given several times",
     )
     parser.add_argument(
+        "--restricted",
+        choices=("skip", "include"),
+        help="what becomes of documents that fewer may read than may see their space (default: skip, with removal, for a sink whose "
+        f"search shows everything to everybody, as {', '.join(SHOWN_TO_ALL)} does; else include)",
+    )
+    parser.add_argument(
         "--no-declare",
         action="store_true",
         help="do not make the queue, nor that of its dead letters, where they are not there",
@@ -101,6 +107,7 @@ def _run(options: argparse.Namespace) -> int:
         idle_seconds=_seconds("--until-empty", options.until_empty) if options.until_empty else None,
         patience_seconds=_seconds("--patience", options.patience),
         adopt=frozenset(options.adopt),
+        skip_restricted=options.restricted == "skip" if options.restricted else settings.get("type") in SHOWN_TO_ALL,
         tell=common.say,
     )
     started = time.monotonic()

@@ -16,6 +16,7 @@ from typing import Any
 
 from airflow_provider_confluence.documents import Document, Tombstone
 from airflow_provider_confluence.errors import ConfluenceProviderError, OwnershipError, SinkUnavailableError
+from airflow_provider_confluence.permissions import is_restricted
 from airflow_provider_confluence.sinks import messages
 from airflow_provider_confluence.sinks._broker import Broker, Delivery, Outgoing, make_broker
 from airflow_provider_confluence.sinks.base import Answer, Owner, Sink
@@ -36,13 +37,17 @@ Item = Document | Tombstone
 
 @dataclass(slots=True)
 class DrainCounts:
-    """What became of the messages. ``waits`` counts how often the sink or the broker made us wait."""
+    """What became of the messages. ``waits`` counts how often the sink or the broker made us wait.
+
+    ``restricted`` documents were kept out, or removed, because not everybody who finds them there may read them.
+    """
 
     written: int = 0
     deleted: int = 0
     superseded: int = 0
     dead: int = 0
     waits: int = 0
+    restricted: int = 0
 
 
 @dataclass(slots=True)
@@ -50,6 +55,7 @@ class _Work:
     delivery: Delivery
     item: Item
     owner: Owner
+    restricted: bool = False
 
 
 @dataclass(slots=True)
@@ -63,6 +69,7 @@ class Drain:
     :param idle_seconds: end when nothing came for so long and no other consumer holds a message; ``None`` goes on until ``stop``.
     :param patience_seconds: how long the sink or the broker may be out of reach before :class:`SinkUnavailableError` ends it.
     :param adopt: ids of datasources whose documents in the sink are taken over from another owner.
+    :param skip_restricted: keep out what fewer may read than may see its space, for a sink whose search shows everything to everybody.
     :param stop: set from outside to end after the batch at hand.
     :param tell: is called with sentences for a log; they hold no text of pages.
     """
@@ -74,6 +81,7 @@ class Drain:
     idle_seconds: float | None = None
     patience_seconds: float = 600.0
     adopt: Collection[str] = ()
+    skip_restricted: bool = False
     stop: threading.Event = field(default_factory=threading.Event)
     tell: Callable[[str], None] = lambda _: None
     counts: DrainCounts = field(default_factory=DrainCounts)
@@ -122,7 +130,8 @@ class Drain:
     def summary(self) -> str:
         """Return the counts as words."""
         c = self.counts
-        return f"written {c.written}, deleted {c.deleted}, superseded {c.superseded}, dead letters {c.dead}, waits {c.waits}"
+        said = f"written {c.written}, deleted {c.deleted}, superseded {c.superseded}, dead letters {c.dead}, waits {c.waits}"
+        return f"{said}, restricted {c.restricted}" if c.restricted else said
 
     # -------------------------------------------------------------------------------------- the queue
     def _take_batch(self) -> list[Delivery]:
@@ -202,8 +211,15 @@ class Drain:
             except messages.UnreadableMessageError as error:
                 self._bury(delivery, str(error))
             else:
-                work.append(_Work(delivery, item, owner))
+                work.append(self._work(delivery, item, owner))
         return work
+
+    def _work(self, delivery: Delivery, item: Item, owner: Owner) -> _Work:
+        if self.skip_restricted and isinstance(item, Document) and is_restricted(item.permissions):
+            # A removal, because an older state of it may be there, from when everybody might read it.
+            gone = Tombstone(item.id, item.datasource_id, item.content_id, item.revision)
+            return _Work(delivery, gone, owner, restricted=True)
+        return _Work(delivery, item, owner)
 
     def _write(self, owner: Owner, work: list[_Work]) -> list[_Work]:
         """Write what one owner sent, and return what is to be written again."""
@@ -218,13 +234,15 @@ class Drain:
             else:
                 with _broker_errors():
                     self._broker.acknowledge(mine.delivery)
-                self._count(mine.item, answer)
+                self._count(mine, answer)
         return left
 
-    def _count(self, item: Item, answer: Answer) -> None:
+    def _count(self, mine: _Work, answer: Answer) -> None:
         if answer.outcome == "superseded":
             self.counts.superseded += 1
-        elif isinstance(item, Tombstone):
+        elif mine.restricted:
+            self.counts.restricted += 1
+        elif isinstance(mine.item, Tombstone):
             self.counts.deleted += 1
         else:
             self.counts.written += 1

@@ -9,6 +9,7 @@ import shlex
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -17,11 +18,13 @@ import pytest
 from airflow_provider_confluence.sinks._broker import Outgoing, make_broker
 from airflow_provider_confluence.sinks.local import LocalIndex
 from airflow_provider_confluence.sinks.queue import QueueSink
+from airflow_provider_confluence.testing.coco import FakeCoco
 from airflow_provider_confluence.testing.sink_conformance import OWNER, make_document
 from tests import brokers
 from tests.broker_fixtures import certificate, place, rabbit, rabbit_place, valkey, valkey_place
 from tests.cli.program import PROGRAM, credentials
 from tests.cli.program import run_apart as run
+from tests.sinks.coco_server import read
 
 __all__ = ["certificate", "place", "rabbit", "rabbit_place", "valkey", "valkey_place"]
 
@@ -83,6 +86,33 @@ def test_from_confluence_through_a_queue_into_an_index_that_is_searched(cloud, p
     assert drained.stdout.startswith("written 1, deleted 1, superseded 0, dead letters 0, waits 0, seconds ")
     found = run("search", "deployment", "--storage", tmp_path / "index", "--queue", "wiki", "--json")
     assert [hit["title"] for hit in json.loads(found.stdout)["hits"]] == ["Rolling back"]
+
+
+@BY_VALKEY
+def test_what_not_everybody_may_read_reaches_coco_only_where_that_is_asked_for(place, tmp_path, environment):
+    with FakeCoco() as coco:
+        connection = {"conn_type": "coco", "host": coco.endpoint, "password": coco.token}
+        environment |= {"AIRFLOW_CONN_COCO_DEFAULT": json.dumps(connection)}
+        sink = QueueSink(place.queue, conn_id="broker", connections=place.connections)
+
+        def drained(revision, *more):
+            levels = ([["authenticated"]], [["authenticated"], ["user:ann"]])
+            sink.open(OWNER)
+            sink.write([replace(make_document(n, revision), permissions=level) for n, level in enumerate(levels)])
+            sink.close()
+            command = ("drain", "--queue", place.queue, "--to", "coco", "--until-empty", "200ms", "--json")
+            done = run(*command, *more, **environment)
+            assert done.returncode == 0, done.stderr
+            counts = json.loads(done.stdout)
+            return (
+                counts["written"],
+                counts["restricted"],
+                [read(coco, make_document(n, 1).id) is not None for n in (0, 1)],
+            )
+
+        assert drained(1) == (1, 1, [True, False])
+        assert drained(2, "--restricted", "include") == (2, 0, [True, True])
+        assert drained(3) == (1, 1, [True, False])
 
 
 @BY_VALKEY

@@ -89,6 +89,20 @@ def test_repetitions_and_late_messages_change_nothing(place, destination):
     assert place.bodies() == []
 
 
+def test_what_not_everybody_may_read_is_kept_out_of_a_sink_that_shows_everything(place, destination):
+    levels = [None, [["authenticated"]], [["authenticated"], ["user:ann"]], [[]], [["group:a"], ["group:a"]]]
+    send(place, [replace(make_document(number, 1), permissions=[["authenticated"]]) for number in range(5)])
+    drain(place, lambda: MemorySink(destination), skip_restricted=True)
+    assert len(destination.documents()) == 5
+
+    send(place, [replace(make_document(number, 2), permissions=level) for number, level in enumerate(levels)])
+    counts, _ = drain(place, lambda: MemorySink(destination), skip_restricted=True)
+
+    assert revisions(destination) == {"0": 2, "1": 2}
+    assert (counts.written, counts.deleted, counts.restricted) == (2, 0, 3)
+    assert place.bodies() == []
+
+
 def test_more_than_one_batch_is_drained(place, destination):
     for start in range(0, 500, 100):
         send(place, [make_document(number, 1) for number in range(start, start + 100)])
