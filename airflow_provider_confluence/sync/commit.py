@@ -7,7 +7,7 @@ its result, for :func:`verdict` to say.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -183,13 +183,21 @@ def _result(
     )
 
 
-def _notes(extractions: Iterable[ExtractCounts]) -> list[str]:
+def _notes(extractions: Sequence[ExtractCounts]) -> list[str]:
     without = sum(extraction.attachments.get("no_extractor", 0) for extraction in extractions)
-    if not without:
-        return []
-    return [
-        f"{without} attachments are indexed without their text: to read them, pip install 'airflow-provider-confluence[attachments]'"
-    ]
+    not_shown = sum(extraction.not_shown for extraction in extractions)
+    notes = []
+    if without:
+        notes.append(
+            f"{without} attachments are indexed without their text: to read them, pip install 'airflow-provider-confluence[attachments]'"
+        )
+    if not_shown:
+        notes.append(
+            f"Confluence did not show all the rendered_macros of {not_shown} pages; they are indexed as they are written, with the warning "
+            "render_failed, or keep what was shown before, and are asked for again after an hour. If it is so for every page, the token may not: "
+            "airflow-confluence check says so"
+        )
+    return notes
 
 
 def _problems(plan: Plan, tally: Tally) -> tuple[str, ...]:

@@ -41,7 +41,10 @@ _BODIES = ("page", "blogpost", "comment")
 
 @dataclass(frozen=True, slots=True)
 class ExtractCounts:
-    """What one shard's extraction came to; ``attachments`` counts files by what became of their text."""
+    """What one shard's extraction came to.
+
+    ``attachments`` counts files by what became of their text, ``not_shown`` the pages whose ``rendered_macros`` Confluence did not all show.
+    """
 
     fetched: int = 0
     failed: int = 0
@@ -50,6 +53,7 @@ class ExtractCounts:
     requests: int = 0
     throttled_seconds: float = 0.0
     attachments: Mapping[str, int] = field(default_factory=dict)
+    not_shown: int = 0
 
 
 @few_collections()
@@ -90,7 +94,9 @@ def extracted(run: RunContext, journal: Journal, plan: Plan) -> list[ExtractCoun
 
 
 def _counts(value: Mapping[str, Any]) -> ExtractCounts:
-    return ExtractCounts(**{name: value[name] for name in ExtractCounts.__dataclass_fields__})
+    # A shard that an older version of this package extracted does not say what was not shown.
+    known = {"not_shown": 0, **value}
+    return ExtractCounts(**{name: known[name] for name in ExtractCounts.__dataclass_fields__})
 
 
 def _summary_name(journal: Journal, revision: int, shard: int) -> str:
@@ -142,6 +148,7 @@ class _Extraction:
             self.client.requests_made,
             self.client.throttled_seconds,
             dict(self.attachments.outcomes) if self.attachments is not None else {},
+            self.renderings.not_shown,
         )
 
     def _batches(self) -> Iterator[tuple[int, list[PlanItem]]]:

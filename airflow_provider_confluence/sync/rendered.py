@@ -73,6 +73,9 @@ class Renderings:
         self._macros = macros
         self._revision = revision
         self._left = -(-datasource.rendered_macros_max_pages // max(shards, 1))
+        self.not_shown = 0
+        """Pages of which Confluence did not show every macro, without those that a run is not to ask for any more."""
+        self._gave_up = False
 
     def show(self, bodies: Sequence[tuple[Fetched, model.Content]]) -> dict[str, Shown]:
         """Return those of the pages and blog posts that hold macros to be shown, by content id. See :meth:`ConfluenceClient.export_views`
@@ -93,6 +96,7 @@ class Renderings:
                 self._left -= 1
                 questions[body.entry.content_id] = (body, Question(macros))
             elif macros:
+                self.not_shown += self._gave_up
                 found[body.entry.content_id] = Shown(content, _OVERDUE, asked=False, answered=False)
         if not questions:
             return found
@@ -109,11 +113,12 @@ class Renderings:
             _log.warning(
                 "none of %d pages had its macros shown by Confluence; this task asks for no more", len(questions)
             )
-            self._left = 0
+            self._left, self._gave_up = 0, True
         for content_id, (body, question) in questions.items():
             pieces = shown.get(content_id, {})
             handlers = shown_in_place(self._names, self._macros, question.macros, pieces)
             whole = len(pieces) == len(question.macros)
+            self.not_shown += not whole
             retry_ms = max(self._max_age_ms - _RETRY_MS, 0)
             found[content_id] = Shown(
                 storage_format.read(body.body, handlers),

@@ -44,7 +44,8 @@ def test_what_the_server_shows_stands_once_in_the_place_of_the_macro(wiki):
     wiki.model.create_page("DOCS", "High tide", "<p>x</p>", labels=["tide"])
     wiki.model.create_page("OPS", "Tide in another space", "<p>x</p>", labels=["tide"])
     page = wiki.model.create_page("DOCS", "Overview", f"<h1>Tides</h1>{LABELLED}<p>Before {JIRA} after</p>")
-    assert wiki.run().clean
+    result = wiki.run()
+    assert (result.clean, result.notes) == (True, ())
     assert [line.split("](")[0] for line in text_of(wiki, page).splitlines() if line] == [
         "# Tides",
         "- [High tide",
@@ -118,13 +119,18 @@ def test_a_page_is_indexed_whatever_the_server_answers_for_its_macros(wiki, stat
     assert (result.clean, result.counts["failed"]) == (True, 0)
     assert text_of(wiki, page) == "Words\n\n`project = PORT`\n"
     assert wiki.documents()[page].warnings == ("render_failed=jira", "not_rendered=jira")
+    assert [note.split(";")[0] for note in result.notes] == ["Confluence did not show all the rendered_macros of 1 pages"]
 
 
 def test_a_server_that_shows_nothing_is_soon_asked_no_more(wiki):
     wiki.sandbox.faults.add(Respond(403, route="POST */contentbody/convert/*", times=None))
     for number in range(120):
         wiki.model.create_page("DOCS", f"Issues {number}", JIRA)
-    assert wiki.run().clean
+    result = wiki.run()
+    assert result.clean
+    assert [note.split(";")[0] for note in result.notes] == [
+        "Confluence did not show all the rendered_macros of 120 pages"
+    ]
     # Of the first fifty pages alone; Cloud halves ten, until each was asked for by itself.
     assert len(conversions(wiki)) <= 100
 
