@@ -194,8 +194,8 @@ def _notes(extractions: Sequence[ExtractCounts]) -> list[str]:
     if not_shown:
         notes.append(
             f"Confluence did not show all the rendered_macros of {not_shown} pages; they are indexed as they are written, with the warning "
-            "render_failed, or keep what was shown before, and are asked for again after an hour. If it is so for every page, the token may not: "
-            "airflow-confluence check says so"
+            "render_failed, or keep what was shown before, and are asked for again after an hour. If it is so for every page, the token "
+            "may not: airflow-confluence check says so"
         )
     return notes
 

@@ -43,7 +43,8 @@ _BODIES = ("page", "blogpost", "comment")
 class ExtractCounts:
     """What one shard's extraction came to.
 
-    ``attachments`` counts files by what became of their text, ``not_shown`` the pages whose ``rendered_macros`` Confluence did not all show.
+    ``attachments`` counts files by what became of their text; ``not_shown`` the pages of which Confluence did not show all
+    ``rendered_macros``.
     """
 
     fetched: int = 0

@@ -119,7 +119,9 @@ def test_a_page_is_indexed_whatever_the_server_answers_for_its_macros(wiki, stat
     assert (result.clean, result.counts["failed"]) == (True, 0)
     assert text_of(wiki, page) == "Words\n\n`project = PORT`\n"
     assert wiki.documents()[page].warnings == ("render_failed=jira", "not_rendered=jira")
-    assert [note.split(";")[0] for note in result.notes] == ["Confluence did not show all the rendered_macros of 1 pages"]
+    assert [note.split(";")[0] for note in result.notes] == [
+        "Confluence did not show all the rendered_macros of 1 pages"
+    ]
 
 
 def test_a_server_that_shows_nothing_is_soon_asked_no_more(wiki):
