@@ -50,7 +50,7 @@ __all__ = [
 def to_markdown(body: str, macros: Mapping[str, Handler] | None = None) -> str:
     """Return a body in storage format as Markdown, with nothing looked up. Never raises.
 
-    :param macros: own handlers by macro name, see ``docs/content.md``.
+    :param macros: own handlers by macro name, see ``docs/writing-a-macro-handler.md``.
     """
     from airflow_provider_confluence.content import markdown, storage_format
 

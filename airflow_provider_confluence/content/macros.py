@@ -1,6 +1,6 @@
 """What becomes of every macro: :data:`MACROS`, at the end, a table of names, what a reader of the text gets, and the handler.
 
-A handler gets the walker and the macro and returns nodes; users bring handlers of their own (``docs/content.md``).
+A handler gets the walker and the macro and returns nodes; users bring handlers of their own (``docs/writing-a-macro-handler.md``).
 A macro that is not in the table keeps its body and its title, and is named in the warnings; its other parameters are settings, not text.
 """
 

@@ -39,16 +39,6 @@ def test_the_example_of_chunks_runs_and_gives_what_it_says() -> None:
     assert said == repr(eval(call, names))
 
 
-def test_the_example_of_a_handler_runs_and_gives_what_it_says() -> None:
-    section = PAGE.split("## Macros of your own")[1]
-    example = re.search(r"```python\n(.*?)\n(content\.to_markdown.*?)\n# ([^\n]*)\n```", section, re.DOTALL)
-    assert example is not None
-    source, call, said = example.groups()
-    names: dict[str, object] = {}
-    exec(source, names)
-    assert said == repr(eval(call, names))
-
-
 def test_the_example_in_adf_runs_and_gives_what_it_says() -> None:
     call, said = re.search(r"^(markdown\.write\(.*\))\n# (.*)$", PAGE, re.MULTILINE).groups()  # type: ignore[union-attr]
     assert said == repr(eval(call, {"adf": adf, "markdown": markdown}))

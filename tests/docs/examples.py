@@ -24,6 +24,7 @@ ELSEWHERE = {
     ("docs/sinks/queue.md", "python"): "tests/sinks/test_queue_documentation.py",
     ("docs/tutorial.md", "sh"): "tests/install/test_newcomer.py",
     ("docs/tutorial.md", "text"): "tests/install/test_newcomer.py",
+    ("docs/writing-a-macro-handler.md", "python"): "tests/docs/test_writing_a_macro_handler.py",
     ("docs/writing-a-sink.md", "python"): "tests/docs/test_writing_a_sink.py",
 }
 

@@ -16,6 +16,7 @@ from airflow_provider_confluence.datasource import read_datasource
 from airflow_provider_confluence.errors import ConfigurationError, DatasourceError
 from airflow_provider_confluence.sinks.registry import make_sink, sink_types
 from tests.docs.examples import CHECKOUT
+from tests.docs.packages import write_package
 
 PAGE = (CHECKOUT / "docs" / "writing-a-sink.md").read_text(encoding="utf-8")
 
@@ -24,14 +25,7 @@ PAGE = (CHECKOUT / "docs" / "writing-a-sink.md").read_text(encoding="utf-8")
 def package(tmp_path_factory):
     """The page's package, as an installer leaves it in a folder."""
     folder = tmp_path_factory.mktemp("acme")
-    sink, tests = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    (folder / "acme_search.py").write_text(sink)
-    (folder / "test_acme_search.py").write_text(tests)
-    group, points = re.search(r'```toml\n\[project\.entry-points\."([\w.]+)"\]\n(.*?)```', PAGE, re.DOTALL).groups()
-    info = folder / "acme_search-1.0.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-search\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text(f"[{group}]\n{points}".replace('"', ""))
+    write_package(PAGE, folder, "acme-search")
     return folder
 
 
