@@ -22,6 +22,8 @@ ELSEWHERE = {
     ("docs/sinks/local.md", "python"): "tests/sinks/test_local.py",
     ("docs/sinks/postgres.md", "sql"): "tests/sinks/test_postgres_search.py",
     ("docs/sinks/queue.md", "python"): "tests/sinks/test_queue_documentation.py",
+    ("docs/testing-your-dags.md", "python"): "tests/airflow/test_testing_your_dags.py",
+    ("docs/testing-your-dags.md", "text"): "tests/airflow/test_testing_your_dags.py",
     ("docs/tutorial.md", "sh"): "tests/install/test_newcomer.py",
     ("docs/tutorial.md", "text"): "tests/install/test_newcomer.py",
     ("docs/writing-a-macro-handler.md", "python"): "tests/docs/test_writing_a_macro_handler.py",
