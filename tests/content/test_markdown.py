@@ -68,7 +68,45 @@ def test_links_are_listed_once_each_with_title_and_content_id() -> None:
         Link("https://wiki/t", "Title today", "7"),
         Link("https://e.com/x", "Some site", None),
         Link("https://e.com/y", "https://e.com/y", None),
-    ] == markdown.links(storage_format.read(body), KNOWN.get)
+    ] == list(markdown.written(storage_format.read(body), KNOWN.get).links)
+
+
+def test_a_link_within_one_that_is_written_as_its_url_or_title_is_listed_too() -> None:
+    body = (
+        '<p><a href="https://e.com/x"><a href="https://e.com/y">https://e.com/x</a></a></p>'
+        f'<p><a href="https://e.com/z">{PAGE.format("")}</a></p>'
+    )
+    found = markdown.written(storage_format.read(body), KNOWN.get)
+    assert [link.url for link in found.links] == [
+        "https://e.com/x",
+        "https://e.com/y",
+        "https://e.com/z",
+        "https://wiki/t",
+    ]
+
+
+def test_headings_are_listed_wherever_they_stand_with_what_was_looked_up() -> None:
+    inside = f"<h2>by {USER}</h2><h3> </h3>"
+    body = f"<h1>One</h1><table><tr><td><h3>Two</h3></td><td>{inside}</td></tr></table><ul><li><h4>Three</h4></li></ul>"
+    found = markdown.written(storage_format.read(body), KNOWN.get)
+    assert [(entry.level, entry.text) for entry in found.outline] == [
+        (1, "One"),
+        (3, "Two"),
+        (2, "by Ann [Ops]"),
+        (4, "Three"),
+    ]
+
+
+def test_links_and_headings_of_a_page_that_is_shown_are_its_own() -> None:
+    content = storage_format.read(
+        '<ac:structured-macro ac:name="include"><ac:parameter ac:name="">'
+        f"{PAGE.format('')}</ac:parameter></ac:structured-macro>"
+    )
+    shown = storage_format.read('<h1>There</h1><p><a href="https://e.com">so</a></p>')
+    found = markdown.written(content, lambda _: Resolved("T", "https://wiki/t", "7", shown))
+    assert "There" in found.text
+    assert [(link.url, link.title) for link in found.links] == [("https://wiki/t", "T")]
+    assert found.outline == ()
 
 
 def test_an_include_is_a_link_until_its_content_is_given() -> None:

@@ -42,7 +42,7 @@ def test_no_text_whatever_raises_and_each_gives_the_same_answer_twice(body: str)
     assert first == storage_format.read(body)
     markdown.write(first).encode("utf-8")
     assert len(summary(first, 20)) <= 20
-    markdown.links(first)
+    markdown.written(first)
     markdown.properties(first)
 
 
