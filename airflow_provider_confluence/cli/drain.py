@@ -99,13 +99,17 @@ def _run(options: argparse.Namespace) -> int:
     check_name(options.queue)
     settings = _settings(options)
     place = Folder(options.storage or ".")
+    idle_seconds = _seconds("--until-empty", options.until_empty) if options.until_empty else None
+    patience_seconds = _seconds("--patience", options.patience)
+    # Looks nothing up, so what is wrong with the settings is said at once: the connection takes seconds, because Airflow is asked for it.
+    _sink(settings, options, place)
     drain = Drain(
         connection=place.airflow.sink_connection(options.conn_id),
         queue=options.queue,
         make_sink=lambda: _sink(settings, options, place),
         declare=not options.no_declare,
-        idle_seconds=_seconds("--until-empty", options.until_empty) if options.until_empty else None,
-        patience_seconds=_seconds("--patience", options.patience),
+        idle_seconds=idle_seconds,
+        patience_seconds=patience_seconds,
         adopt=frozenset(options.adopt),
         skip_restricted=options.restricted == "skip" if options.restricted else settings.get("type") in SHOWN_TO_ALL,
         tell=common.say,

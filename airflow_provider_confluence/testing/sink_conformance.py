@@ -481,7 +481,7 @@ class SinkConformance:
         """The writer is busy with the next batch when it dies: of that one anything may be there, and writing it again mends it."""
         self.needs(sink, "inventory")
         self._needs_processes()
-        batches = [[make_document(number, 1) for number in range(start, start + 50)] for start in range(0, 3_000, 50)]
+        batches = [[make_document(number, 1) for number in range(start, start + 50)] for start in range(0, 1_000, 50)]
         with writer_process(make_sink, OWNER, batches) as writer:
             for _ in range(acknowledged):
                 assert writer.next_outcomes() == ["written"] * 50
@@ -492,7 +492,7 @@ class SinkConformance:
         assert set(found) <= {item.content_id for batch in batches for item in batch}
         for batch in batches:
             sink.write(batch)
-        assert self.held(sink) == {str(number): 1 for number in range(3_000)}
+        assert self.held(sink) == {str(number): 1 for number in range(1_000)}
 
     def test_killed_before_any_acknowledgement_the_same_batch_can_be_written_again(
         self, make_sink: MakeSink, sink: Sink
@@ -500,12 +500,12 @@ class SinkConformance:
         self.needs(sink, "inventory")
         self._needs_processes()
         sink.write([make_document(0, 1)])
-        batch = [make_document(number, 2) for number in range(2_000)]
+        batch = [make_document(number, 2) for number in range(1_000)]
         with writer_process(make_sink, OWNER, [batch]) as writer:
             writer.kill()
 
         assert set(outcomes(sink.write(batch))) <= {"written", "superseded"}
-        assert self.held(sink) == {str(number): 2 for number in range(2_000)}
+        assert self.held(sink) == {str(number): 2 for number in range(1_000)}
 
     def _needs_processes(self) -> None:
         if not self.crosses_processes:

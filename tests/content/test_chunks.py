@@ -88,7 +88,7 @@ def header_outside_its_block(content: str) -> bool:
     return False
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(TEXTS, BUDGETS, NAMES)
 def test_the_slices_are_the_whole_text_in_order_and_the_same_every_time(
     content: str, budget: int, names: list[str]
@@ -104,7 +104,7 @@ def test_the_slices_are_the_whole_text_in_order_and_the_same_every_time(
         assert found == ()
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(TEXTS, BUDGETS, NAMES)
 def test_a_chunk_is_within_the_budget_but_for_one_row_or_code_block(
     content: str, budget: int, names: list[str]
@@ -116,7 +116,7 @@ def test_a_chunk_is_within_the_budget_but_for_one_row_or_code_block(
             assert "```" in chunk.text or "~~~" in chunk.text or "|" in chunk.text
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(st.one_of(SOUP, WRITTEN), st.sampled_from([64, 80]))
 @example("- ```\n  a\n\n  " + "b " * 200 + "\n  ```\n", 64)
 @example("> ~~~\n> " + "b. " * 200 + "\n> ~~~\n", 64)
@@ -129,7 +129,7 @@ def test_no_row_and_no_code_block_is_cut(content: str, budget: int) -> None:
         assert not [border for border in borders if start < border < end and content[border:end].strip(" >\n\t")], kind
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.lists(
         st.tuples(st.integers(1, 6), st.text(alphabet="abc de手", min_size=1, max_size=400)), min_size=1, max_size=6

@@ -20,7 +20,7 @@ from airflow_provider_confluence.sync.storage import Storage
 from airflow_provider_confluence.testing.sandbox import Sandbox
 from airflow_provider_confluence.testing.sandbox.permissions import EVERYONE, SpaceAccess
 
-MODELS = int(os.environ.get("READER_MODELS", "60"))
+MODELS = int(os.environ.get("READER_MODELS", "25"))
 """So many wikis are drawn for each edition; ``make readers`` draws 250, as CI does."""
 PEOPLE = ("ann", "bob", "cyd", "dee")
 GROUPS = ("red", "green", "blue")
