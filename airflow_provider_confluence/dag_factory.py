@@ -32,7 +32,7 @@ from airflow_provider_confluence.operators._deployment import (
 )
 
 if TYPE_CHECKING:
-    from airflow.sdk import DAG
+    from airflow.sdk import DAG, Param
 
 __all__ = ["build_dags", "dag_id_of"]
 
@@ -148,7 +148,7 @@ def _build(
     default_args: dict[str, Any],
     dag_kwargs: dict[str, Any],
 ) -> DAG:
-    from airflow.sdk import DAG, Param, task_group
+    from airflow.sdk import DAG, task_group
 
     from airflow_provider_confluence.operators.confluence import (
         ConfluenceCommitOperator,
@@ -178,31 +178,6 @@ def _build(
         # A backfill has a limit of its own and would run several of these at once.
         "allowed_run_types": ["scheduled", "manual", "operator_triggered", "asset_triggered", "asset_materialization"],
         "doc_md": _DOC.format(id=slug),
-        "params": {
-            "mode": Param(
-                "auto",
-                type="string",
-                enum=list(MODES),
-                values_display=MODES,
-                title="What to look at",
-                description="Scheduled runs are auto. Nothing that did not change is fetched again, but by full and rebuild.",
-            ),
-            "content_ids": Param(
-                None,
-                type=["null", "array"],
-                items={"type": "string"},
-                title="Only these items",
-                description="Ids of pages, blog posts, attachments or comments, one a line: these alone are looked at, and extracted "
-                "again. Goes with mode auto only.",
-            ),
-            "allow_mass_delete": Param(
-                None,
-                type=["null", "integer"],
-                minimum=1,
-                title="Consent to deletions",
-                description="The revision that the message of a red run names: the deletions that it withheld go ahead, and no others.",
-            ),
-        },
         "tags": sorted(tags),
         "default_args": default_args,
     }
@@ -227,7 +202,41 @@ def _build(
         commit = ConfluenceCommitOperator(task_id="commit", datasource_id=slug, **own)
         verdict = ConfluenceVerdictOperator(task_id="verdict", **judging)
         list_changes >> shards.expand(reference=list_changes.output) >> commit >> verdict
+    if "params" not in dag_kwargs:
+        # Only now: the tasks there are when a DAG gets its parameters each take a deep copy, and a DAG that is made with them judges their
+        # defaults by their schemas. Together that is two thirds of the time. Tasks get them from the DAG when they run.
+        dag.params.update(_params())
     return dag
+
+
+def _params() -> dict[str, Param]:
+    from airflow.sdk import Param
+
+    return {
+        "mode": Param(
+            "auto",
+            type="string",
+            enum=list(MODES),
+            values_display=MODES,
+            title="What to look at",
+            description="Scheduled runs are auto. Nothing that did not change is fetched again, but by full and rebuild.",
+        ),
+        "content_ids": Param(
+            None,
+            type=["null", "array"],
+            items={"type": "string"},
+            title="Only these items",
+            description="Ids of pages, blog posts, attachments or comments, one a line: these alone are looked at, and extracted "
+            "again. Goes with mode auto only.",
+        ),
+        "allow_mass_delete": Param(
+            None,
+            type=["null", "integer"],
+            minimum=1,
+            title="Consent to deletions",
+            description="The revision that the message of a red run names: the deletions that it withheld go ahead, and no others.",
+        ),
+    }
 
 
 def _schedule(datasource_id: str, settings: Datasource) -> Any:

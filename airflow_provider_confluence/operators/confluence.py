@@ -37,6 +37,7 @@ PLAN_KEY = "plan"
 COUNTS_KEY = "counts"
 SUPERSEDED_KEY = "superseded"
 TROUBLE_KEY = "trouble"
+MOST_SENTENCES = 10
 _UNSET: Any = object()
 
 
@@ -342,6 +343,7 @@ class ConfluenceCommitOperator(_ConfluenceOperator):
             plan = self._find_plan(ti)
             run = self._run_context(context)
             result = commit(run, plan["datasource_id"], plan["revision"])
+        said = verdict(replace(result, problems=_few(result.problems)))
         summary = {
             "datasource_id": result.datasource_id,
             "revision": result.revision,
@@ -351,15 +353,15 @@ class ConfluenceCommitOperator(_ConfluenceOperator):
             "counts": dict(result.counts),
             "requests": result.requests,
             "throttled_seconds": round(result.throttled_seconds, 1),
-            "problems": list(result.problems),
-            "notes": list(result.notes),
-            "verdict": verdict(result),
+            "problems": list(_few(result.problems)),
+            "notes": list(_few(result.notes)),
+            "verdict": said,
         }
-        self.log.info(summary["verdict"])
+        self.log.info(said)
         for note in result.notes:
             self.log.info("note: %s", note)
         ti.xcom_push(COUNTS_KEY, summary["counts"])
-        mirror.show(result, str(summary["verdict"]), run.storage)
+        mirror.show(result, said, run.storage)
         if result.changed:
             facts: dict[str, Any] = {name: summary[name] for name in ("revision", "mode", "watermark", "counts")}
             context["outlet_events"][self._alias].add(self._asset, extra=facts)
@@ -405,3 +407,10 @@ class ConfluenceVerdictOperator(_ConfluenceOperator):
         if summary["problems"]:
             raise AirflowFailException(summary["verdict"])
         self.log.info(summary["verdict"])
+
+
+def _few(sentences: Sequence[str]) -> tuple[str, ...]:
+    """Return sentences as XCom keeps them, which is for every run: in a wiki of many spaces there may be one for each of them."""
+    if len(sentences) <= MOST_SENTENCES:
+        return tuple(sentences)
+    return (*sentences[:MOST_SENTENCES], f"and {len(sentences) - MOST_SENTENCES} more, which the log of commit names")

@@ -202,6 +202,27 @@ class Run:
         return finish(self.dag, self.run_id)
 
 
+def versions(dag_id: str) -> int:
+    """Return how many versions of a DAG Airflow keeps."""
+    from airflow.models.dag_version import DagVersion
+    from airflow.utils.session import create_session
+    from sqlalchemy import func, select
+
+    with create_session() as session:
+        return session.scalar(select(func.count()).where(DagVersion.dag_id == dag_id)) or 0
+
+
+def xcom_bytes(run: Run) -> int:
+    """Return how much a run left in XCom, as stored."""
+    from airflow.models.xcom import XComModel
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+
+    with create_session() as session:
+        stored = session.scalars(select(XComModel.value).where(XComModel.run_id == run.run_id))
+        return sum(len(json.dumps(value)) for value in stored)
+
+
 def everything_in_xcom() -> str:
     """Return all XCom values of all runs, as stored."""
     from airflow.models.xcom import XComModel
