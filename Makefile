@@ -14,7 +14,7 @@ PYTEST_ARGS ?=
 SOURCES := airflow_provider_confluence tests dags benchmarks docs/conf.py docs/pictures
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-install test-ui soak readers conformance bench bench-content bench-quiet bench-sinks reference docs check format lint types audit lock clean
+.PHONY: help install demo test test-install test-ui soak readers conformance bench bench-content bench-peers bench-sinks reference docs check format lint types audit lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,13 +59,16 @@ conformance: install ## hold every sink to the conformance suite and print a tab
 bench-content: install ## how fast bodies become Markdown, beside what parsing alone costs
 	@$(BIN)/python -m benchmarks.content
 
+# MARKDOWN=docs/performance.md (or another file) keeps the table of bench or bench-peers there, with machine and date.
+MARKDOWN ?=
+KEPT = $(if $(MARKDOWN),--markdown $(MARKDOWN))
 PARTS ?=
-bench: install ## measure speed and size beside their references, and print one table (PARTS="first-load later-runs memory")
-	@$(BIN)/python -m benchmarks.suite $(PARTS)
+bench: install ## measure speed and size beside their references, in one table (PARTS="first-load later-runs memory whole-run dag-file")
+	@$(BIN)/python -m benchmarks.suite $(KEPT) $(PARTS)
 
-PAGES ?= 100000
-bench-quiet: install ## measure runs in which nothing changed, over PAGES=100000 pages (some minutes)
-	@$(BIN)/python -m benchmarks.quiet --pages $(PAGES)
+PEERS ?=
+bench-peers: install ## measure other people's readers beside ours, each in an environment of its own (PEERS="langchain llamaindex unstructured")
+	@$(BIN)/python -m benchmarks.peers --uv $(UV) $(KEPT) $(PEERS)
 
 SINKS ?=
 bench-sinks: install ## how fast the index step fills each sink, beside its client library alone, and its memory (SINKS="local postgres")
@@ -108,6 +111,8 @@ lock: .uv/bin/uv ## compile requirements/ anew
 	  --no-emit-index-url --no-annotate --quiet --upgrade --custom-compile-command "make lock" -o requirements/dev.txt
 	.uv/bin/uv pip compile --group docs -c requirements/dev.txt --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-annotate --quiet --upgrade --custom-compile-command "make lock" -o requirements/docs.txt
+	for peer in requirements/peers/*.in; do .uv/bin/uv pip compile $$peer --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-annotate --quiet --upgrade --custom-compile-command "make lock" -o $${peer%.in}.txt || exit 1; done
 
 clean: ## remove what make made
 	rm -rf .venv .uv .demo build dist test-output .pytest_cache .mypy_cache .ruff_cache

@@ -42,17 +42,18 @@ def _id(chance: random.Random) -> str:
     return str(uuid.UUID(int=chance.getrandbits(128)))
 
 
-def _words(chance: random.Random, least: int, most: int) -> str:
+def words(chance: random.Random, least: int, most: int) -> str:
+    """Return some words in a row."""
     return " ".join(chance.choices(_WORDS, k=chance.randint(least, most)))
 
 
 def _sentence(chance: random.Random) -> str:
-    text = _words(chance, 6, 18).capitalize()
+    text = words(chance, 6, 18).capitalize()
     if chance.random() < 0.15:
         name = chance.choice(_NAMES).replace("<", "&lt;")
         text += f" {name}"
     if chance.random() < 0.1:
-        text += chance.choice(("&nbsp;&ndash; ", "&rsquo;s ", " &amp; ")) + _words(chance, 2, 4)
+        text += chance.choice(("&nbsp;&ndash; ", "&rsquo;s ", " &amp; ")) + words(chance, 2, 4)
     return text + "."
 
 
@@ -67,11 +68,11 @@ def _prose(chance: random.Random, sentences: int) -> str:
 
 
 def _strong(chance: random.Random) -> str:
-    return f"<strong>{_words(chance, 1, 3)}</strong>"
+    return f"<strong>{words(chance, 1, 3)}</strong>"
 
 
 def _em(chance: random.Random) -> str:
-    return f"<em>{_words(chance, 1, 3)}</em>"
+    return f"<em>{words(chance, 1, 3)}</em>"
 
 
 def _inline_code(chance: random.Random) -> str:
@@ -79,18 +80,18 @@ def _inline_code(chance: random.Random) -> str:
 
 
 def _colour(chance: random.Random) -> str:
-    return f'<span style="color: rgb(255,86,48);">{_words(chance, 1, 4)}</span>'
+    return f'<span style="color: rgb(255,86,48);">{words(chance, 1, 4)}</span>'
 
 
 def _web_link(chance: random.Random) -> str:
-    return f'<a href="https://example.com/{chance.choice(_WORDS)}/{chance.randint(1, 9999)}">{_words(chance, 1, 4)}</a>'
+    return f'<a href="https://example.com/{chance.choice(_WORDS)}/{chance.randint(1, 9999)}">{words(chance, 1, 4)}</a>'
 
 
 def _page_link(chance: random.Random) -> str:
     return (
-        f'<ac:link><ri:page ri:space-key="OPS" ri:content-title="{_words(chance, 2, 4).title()}" '
+        f'<ac:link><ri:page ri:space-key="OPS" ri:content-title="{words(chance, 2, 4).title()}" '
         f'ri:version-at-save="{chance.randint(1, 40)}" />'
-        f"<ac:link-body>{_words(chance, 1, 3)}</ac:link-body></ac:link>"
+        f"<ac:link-body>{words(chance, 1, 3)}</ac:link-body></ac:link>"
     )
 
 
@@ -118,7 +119,7 @@ _INLINE: tuple[Callable[[random.Random], str], ...] = (
 
 def _heading(chance: random.Random) -> str:
     level = chance.randint(1, 4)
-    return f'<h{level} local-id="{_id(chance)}">{_words(chance, 2, 6).capitalize()}</h{level}>'
+    return f'<h{level} local-id="{_id(chance)}">{words(chance, 2, 6).capitalize()}</h{level}>'
 
 
 def _paragraph(chance: random.Random) -> str:
@@ -137,13 +138,13 @@ def _list(chance: random.Random, deep: bool = True) -> str:
 def _table(chance: random.Random) -> str:
     columns = chance.randint(3, 6)
     head = "".join(
-        f'<th data-highlight-colour="#f4f5f7"><p><strong>{_words(chance, 1, 2)}</strong></p></th>'
+        f'<th data-highlight-colour="#f4f5f7"><p><strong>{words(chance, 1, 2)}</strong></p></th>'
         for _ in range(columns)
     )
     rows = []
     for _ in range(chance.randint(4, 12)):
         cells = "".join(
-            f"<td><p>{chance.choice(_INLINE)(chance) if chance.random() < 0.15 else _words(chance, 1, 7)}</p></td>"
+            f"<td><p>{chance.choice(_INLINE)(chance) if chance.random() < 0.15 else words(chance, 1, 7)}</p></td>"
             for _ in range(columns)
         )
         rows.append(f"<tr>{cells}</tr>")
@@ -170,7 +171,7 @@ def _code(chance: random.Random) -> str:
 
 
 def _panel(chance: random.Random) -> str:
-    title = f'<ac:parameter ac:name="title">{_words(chance, 1, 4)}</ac:parameter>' if chance.random() < 0.5 else ""
+    title = f'<ac:parameter ac:name="title">{words(chance, 1, 4)}</ac:parameter>' if chance.random() < 0.5 else ""
     body = "".join(_paragraph(chance) for _ in range(chance.randint(1, 2)))
     return _macro(
         chance,
@@ -196,7 +197,7 @@ def _layout(chance: random.Random) -> str:
 
 def _picture(chance: random.Random) -> str:
     return (
-        f'<ac:image ac:align="center" ac:layout="center" ac:original-height="600" ac:width="760" ac:alt="{_words(chance, 1, 4)}">'
+        f'<ac:image ac:align="center" ac:layout="center" ac:original-height="600" ac:width="760" ac:alt="{words(chance, 1, 4)}">'
         f'<ri:attachment ri:filename="{chance.choice(_WORDS)}.png" ri:version-at-save="1" /></ac:image>'
     )
 

@@ -1,8 +1,8 @@
 """A Confluence that costs next to nothing to ask: what is measured against it is the client.
 
-It runs in a process of its own and answers what a first load, a quiet run and a look at everything ask, from
-:class:`benchmarks.wiki.Wiki`. Every answer waits as long as it is told to, without keeping a thread or another request: so long a request,
-and so long for each body that it carries.
+It runs in a process of its own and answers what a first load, a quiet run and a look at everything ask, and what the clients of
+:mod:`benchmarks.peers` ask, from :class:`benchmarks.wiki.Wiki`. Every answer waits as long as it is told to, without keeping a thread or
+another request: so long a request, and so long for each body that it carries.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from urllib.request import urlopen
 
-from benchmarks.wiki import SPACE_ID, Wiki
+from benchmarks.files import file_bytes
+from benchmarks.wiki import FIRST_FILE_ID, FIRST_ID, SPACE_ID, Wiki
 
 Query = Mapping[str, list[str]]
 TOKEN = "benchmark-token"  # noqa: S105 - of a server on loopback that takes any
 COUNTERS = "/_benchmark"
+# So many rows has a page of a search at the most, by what it expands: whole bodies and bodies that are rendered for it make it smaller.
+_MOST_FOUND, _MOST_STORED, _MOST_RENDERED = 200, 50, 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +44,24 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
+class One:
+    """A row by itself, as JSON text, and how many bodies it carries."""
+
+    text: str
+    bodies: int
+
+
+@dataclass(frozen=True, slots=True)
 class Setting:
-    """What server to start. Latencies are in seconds."""
+    """What server to start. Latencies are in seconds; ``views`` has the rendered bodies made before it answers."""
 
     edition: str
     pages: int
     spaces: int = 1
+    files: int = 0
     seed: int = 1
     body_chars: int = 12_000
+    views: bool = False
     per_request: float = 0.0
     per_body: float = 0.0
 
@@ -98,15 +111,17 @@ class Site:
         routes = _CLOUD if self._cloud else _DATACENTER
         self._routes = [(re.compile(pattern + r"\Z"), answer) for pattern, answer in routes]
 
-    def answer(self, method: str, target: str, body: bytes) -> tuple[int, str, int]:
-        """Return status, JSON text and the number of bodies in it."""
+    def answer(self, method: str, target: str, body: bytes) -> tuple[int, str | bytes, int]:
+        """Return status, JSON text (or the bytes of a file), and the number of bodies in it."""
         url = urlsplit(target)
         path = unquote(url.path).removeprefix(self._wiki.context)
         for pattern, answer in self._routes:
             match = pattern.match(path)
             if match:
                 got = answer(self._wiki, parse_qs(url.query, keep_blank_values=True), *match.groups(), body)
-                if isinstance(got, str):
+                if isinstance(got, One):
+                    return 200, got.text, got.bodies
+                if not isinstance(got, Rows):
                     return 200, got, 0
                 return 200, self._enveloped(got, path, url.query), got.bodies
         return 404, json.dumps({"statusCode": 404, "message": f"{method} {path} is not part of the benchmark"}), 0
@@ -178,27 +193,65 @@ def _cloud_spaces(wiki: Wiki, query: Query, _body: bytes) -> Rows:
 
 
 def _cloud_pages_of_space(wiki: Wiki, query: Query, space_id: str, _body: bytes) -> Rows:
-    some, following, _ = _page(wiki.numbers(int(space_id) - SPACE_ID), query, 250)
-    with_body = "body-format" in query
-    return Rows([wiki.cloud_page(n, with_body=with_body) for n in some], following, len(some) if with_body else 0)
+    return _cloud_rows(wiki, wiki.numbers(int(space_id) - SPACE_ID), query)
+
+
+def _cloud_rows(wiki: Wiki, of: Sequence[int], query: Query) -> Rows:
+    some, following, _ = _page(of, query, 250)
+    form = query.get("body-format", [""])[0]
+    return Rows([wiki.cloud_page(n, form=form) for n in some], following, len(some) if form else 0)
 
 
 def _cloud_pages(wiki: Wiki, query: Query, _body: bytes) -> Rows:
-    with_body = "body-format" in query
     of: Sequence[int] = range(wiki.pages)
     if "id" in query:
         of = _numbers(wiki, query["id"][0].split(","))
     elif query.get("sort") == ["-modified-date"]:
         of = range(wiki.pages - 1, -1, -1)
-    some, following, _ = _page(of, query, 250)
-    return Rows([wiki.cloud_page(n, with_body=with_body) for n in some], following, len(some) if with_body else 0)
+    elif "space-id" in query:
+        of = [n for each in query["space-id"][0].split(",") for n in wiki.numbers(int(each) - SPACE_ID)]
+    return _cloud_rows(wiki, of, query)
+
+
+def _cloud_one_page(wiki: Wiki, query: Query, content_id: str, _body: bytes) -> One:
+    form = query.get("body-format", [""])[0]
+    return One(wiki.cloud_page(int(content_id) - FIRST_ID, form=form), 1 if form else 0)
+
+
+def _restrictions(wiki: Wiki, _query: Query, content_id: str, _body: bytes) -> str:
+    return wiki.restrictions(int(content_id) - FIRST_ID)
+
+
+def _form(expand: str) -> str:
+    """Return the form of the body that is expanded, or nothing."""
+    found = re.search(r"body\.(\w+)", expand)
+    return found.group(1) if found else ""
+
+
+def _most(form: str) -> int:
+    return {"": _MOST_FOUND, "storage": _MOST_STORED}.get(form, _MOST_RENDERED)
 
 
 def _cloud_search(wiki: Wiki, query: Query, _body: bytes) -> Rows:
-    space = re.search(r"BENCH(\d+)", query.get("cql", [""])[0])
+    cql, expand = query.get("cql", [""])[0], query.get("expand", [""])[0]
+    space = re.search(r"BENCH(\d+)", cql)
     of: Sequence[int] = wiki.numbers(int(space.group(1))) if space else range(wiki.pages)
-    some, following, limit = _page(of, query, 200)
-    return Rows([wiki.cloud_detail(n) for n in some], following, limit=limit)
+    if not re.search(r"\btype\b[^)]*\bpage\b", cql):
+        of = ()
+    form = _form(expand)
+    some, following, limit = _page(of, query, _most(form))
+    rows = [wiki.cloud_detail(n, form=form, expand=expand) for n in some]
+    return Rows(rows, following, len(rows) if form else 0, limit)
+
+
+def _cloud_files(wiki: Wiki, query: Query, _body: bytes) -> Rows:
+    of = range(wiki.files - 1, -1, -1) if query.get("sort", [""])[0].startswith("-") else range(wiki.files)
+    some, following, _ = _page(of, query, 250)
+    return Rows([wiki.cloud_file(n) for n in some], following)
+
+
+def _cloud_download(_wiki: Wiki, _query: Query, file_id: str, _body: bytes) -> bytes:
+    return file_bytes(int(file_id) - FIRST_FILE_ID)
 
 
 def _cloud_people(wiki: Wiki, _query: Query, body: bytes) -> Rows:
@@ -209,7 +262,7 @@ def _cloud_permissions(wiki: Wiki, _query: Query, _space: str, _body: bytes) -> 
     return Rows([wiki.permissions()])
 
 
-def _nothing(_wiki: Wiki, _query: Query, _body: bytes) -> Rows:
+def _nothing(_wiki: Wiki, _query: Query, *_rest: object) -> Rows:
     return Rows([])
 
 
@@ -240,14 +293,15 @@ def _datacenter_spaces(wiki: Wiki, query: Query, _body: bytes) -> Rows:
 
 def _datacenter_rows(wiki: Wiki, some: Sequence[int], query: Query) -> tuple[list[str], int]:
     expand = query.get("expand", [""])[0]
-    with_body = "body." in expand
-    rows = [wiki.datacenter_page(n, with_body=with_body, restrictions="restrictions" in expand) for n in some]
-    return rows, len(rows) if with_body else 0
+    form = _form(expand)
+    rows = [wiki.datacenter_page(n, form=form, restrictions="restrictions" in expand) for n in some]
+    return rows, len(rows) if form else 0
 
 
 def _datacenter_scan(wiki: Wiki, query: Query, _body: bytes) -> Rows:
     space = int(query["spaceKey"][0].removeprefix("BENCH"))
-    some, following, limit = _page(wiki.numbers(space), query, 200)
+    of: Sequence[int] = wiki.numbers(space) if query.get("type", ["page"]) == ["page"] else ()
+    some, following, limit = _page(of, query, 200)
     rows, bodies = _datacenter_rows(wiki, some, query)
     return Rows(rows, following, bodies, limit)
 
@@ -265,22 +319,39 @@ def _datacenter_content(wiki: Wiki, query: Query, _body: bytes) -> Rows:
 
 def _datacenter_search(wiki: Wiki, query: Query, _body: bytes) -> Rows:
     cql = query.get("cql", [""])[0]
-    of: Sequence[int] = range(wiki.pages - 1, -1, -1) if "type = page" in cql else []
-    some, following, limit, start = _offset(of, query, 200)
+    if "type = attachment" in cql:
+        found, following, limit, start = _offset(range(wiki.files - 1, -1, -1), query, _MOST_FOUND)
+        return Rows([wiki.datacenter_file(n) for n in found], following, limit=limit, start=start)
+    of: Sequence[int] = range(wiki.pages - 1, -1, -1) if re.search(r"\btype\b[^)]*\bpage\b", cql) else []
+    some, following, limit, start = _offset(of, query, _most(_form(query.get("expand", [""])[0])))
     rows, bodies = _datacenter_rows(wiki, some, query)
     return Rows(rows, following, bodies, limit, start)
 
 
-_Answer = Callable[..., Rows | str]
+def _datacenter_files_of(wiki: Wiki, query: Query, content_id: str, _body: bytes) -> Rows:
+    some, following, limit, start = _offset(wiki.file_ids(int(content_id) - FIRST_ID), query, _MOST_FOUND)
+    return Rows([wiki.datacenter_file(n) for n in some], following, limit=limit, start=start)
+
+
+def _datacenter_download(_wiki: Wiki, _query: Query, name: str, _body: bytes) -> bytes:
+    return file_bytes(int(re.sub(r"\D", "", name.partition(".")[0])))
+
+
+_Answer = Callable[..., "Rows | One | str | bytes"]
 _CLOUD: tuple[tuple[str, _Answer], ...] = (
     (r"/rest/api/user/current", _cloud_user),
     (r"/api/v2/spaces", _cloud_spaces),
     (r"/api/v2/spaces/(\d+)/pages", _cloud_pages_of_space),
     (r"/api/v2/spaces/(\d+)/permissions", _cloud_permissions),
     (r"/api/v2/pages", _cloud_pages),
-    (r"/api/v2/attachments", _nothing),
+    (r"/api/v2/pages/(\d+)", _cloud_one_page),
+    (r"/api/v2/spaces/(\d+)/blogposts", _nothing),
+    (r"/api/v2/blogposts", _nothing),
+    (r"/api/v2/attachments", _cloud_files),
     (r"/api/v2/users-bulk", _cloud_people),
     (r"/rest/api/content/search", _cloud_search),
+    (r"/rest/api/content/(\d+)/restriction/byOperation", _restrictions),
+    (r"/rest/api/content/\d+/child/attachment/att(\d+)/download", _cloud_download),
 )
 _DATACENTER: tuple[tuple[str, _Answer], ...] = (
     (r"/rest/api/user/current", _datacenter_user),
@@ -288,6 +359,8 @@ _DATACENTER: tuple[tuple[str, _Answer], ...] = (
     (r"/rest/api/content/scan", _datacenter_scan),
     (r"/rest/api/content/search", _datacenter_search),
     (r"/rest/api/content", _datacenter_content),
+    (r"/rest/api/content/(\d+)/child/attachment", _datacenter_files_of),
+    (r"/download/attachments/\d+/([^/]+)", _datacenter_download),
 )
 
 
@@ -351,23 +424,32 @@ class _Connection(asyncio.Protocol):
         else:
             self._end(status, text)
 
-    def _end(self, status: int, text: str) -> None:
+    def _end(self, status: int, text: str | bytes) -> None:
         self._counters.open -= 1
-        self._send(status, text.encode())
+        if isinstance(text, bytes):
+            self._send(status, text, "application/octet-stream")
+        else:
+            self._send(status, text.encode())
 
-    def _send(self, status: int, payload: bytes) -> None:
+    def _send(self, status: int, payload: bytes, kind: str = "application/json;charset=UTF-8") -> None:
         if self._transport.is_closing():
             return
         head = (
             f"HTTP/1.1 {status} {'OK' if status == 200 else 'Not Found'}\r\nDate: {formatdate(usegmt=True)}\r\n"
-            f"Server: AtlassianEdge\r\nContent-Type: application/json;charset=UTF-8\r\nContent-Length: {len(payload)}\r\n\r\n"
+            f"Server: AtlassianEdge\r\nContent-Type: {kind}\r\nContent-Length: {len(payload)}\r\n\r\n"
         )
         self._transport.write(head.encode() + payload)
 
 
 async def _serve(setting: Setting) -> None:
-    wiki = Wiki(pages=setting.pages, spaces=setting.spaces, seed=setting.seed, body_chars=setting.body_chars)
-    wiki.prepare()
+    wiki = Wiki(
+        pages=setting.pages,
+        spaces=setting.spaces,
+        files=setting.files,
+        seed=setting.seed,
+        body_chars=setting.body_chars,
+    )
+    wiki.prepare(("storage", "view") if setting.views else ("storage",))
     counters = _Counters()
     site: list[Site] = []
     loop = asyncio.get_running_loop()

@@ -8,15 +8,14 @@ both sides.
 from __future__ import annotations
 
 import argparse
-import os
-import platform
+import shutil
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -24,31 +23,17 @@ from typing import Any
 from benchmarks import raw
 from benchmarks.bodies import body
 from benchmarks.content import limit, seconds
+from benchmarks.dag_file import dag_file
 from benchmarks.loading import Took, apart, together
 from benchmarks.server import Address, Setting, running
+from benchmarks.table import Note, Row, show
+from benchmarks.whole_run import whole_run
 from benchmarks.wiki import DISTINCT_BODIES
 
 EDITIONS = ("cloud", "datacenter")
 IN_FLIGHT = 8
 PER_REQUEST, PER_BODY = 0.05, 0.004
 LISTED_AT_A_TIME = {"cloud": 250, "datacenter": 200}
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the table. ``figure`` and ``target`` are in the same unit; ``at_most`` says on which side the target lies."""
-
-    what: str
-    ours: str
-    reference: str
-    figure: float
-    target: float
-    at_most: bool = True
-
-    @property
-    def passed(self) -> bool:
-        """Whether the target is reached."""
-        return self.figure <= self.target if self.at_most else self.figure >= self.target
 
 
 class Bench:
@@ -64,10 +49,10 @@ class Bench:
 
 
 @contextmanager
-def _site(edition: str, pages: int, *, slow: bool = False, spaces: int = 1) -> Iterator[Callable[..., dict[str, Any]]]:
+def _site(edition: str, pages: int, *, slow: bool = False, files: int = 0) -> Iterator[Callable[..., dict[str, Any]]]:
     """Run a server, and return what makes the description of a job against it; ``.address`` is where it is."""
     setting = Setting(
-        edition, pages, spaces, per_request=PER_REQUEST if slow else 0.0, per_body=PER_BODY if slow else 0.0
+        edition, pages, files=files, per_request=PER_REQUEST if slow else 0.0, per_body=PER_BODY if slow else 0.0
     )
     with running(setting) as address, tempfile.TemporaryDirectory() as folder:
 
@@ -135,21 +120,22 @@ def _load(job: Callable[..., dict[str, Any]], name: str) -> tuple[Took, Took]:
 
 
 def _cpu_and_shards(bench: Bench) -> Iterator[Row]:
-    pages = max(4_000, bench.pages(4_000))
+    pages = max(3_000, bench.pages(3_000))  # a plan makes two shards of more than 2,000
     bodies = [body(1_000_003 + number) for number in range(60)]
     for edition in EDITIONS:
         with _site(edition, pages) as job:
             ratios, gains, ours, limits = [], [], [], []
             for number in range(bench.rounds):
                 parsed = seconds(limit, bodies) / len(bodies)
-                planned = apart(job("list", f"one-{number}"))
-                one = apart(job("extract", f"one-{number}", revision=planned.revision, shards=[0, 1]))
-                two = apart(job("list", f"two-{number}"))
+                one, two = f"one-{number}", f"two-{number}"
+                planned = apart(job("list", one))
+                shutil.copytree(job("list", one)["folder"], job("list", two)["folder"])
+                alone = apart(job("extract", one, revision=planned.revision, shards=[0, 1]))
                 both = together(
-                    [job("extract", f"two-{number}", revision=two.revision, shards=[shard]) for shard in (0, 1)]
+                    [job("extract", two, revision=planned.revision, shards=[shard]) for shard in range(planned.shards)]
                 )
-                gains.append(one.seconds / max(each.seconds for each in both))
-                cpu = (planned.cpu_seconds + one.cpu_seconds) / pages
+                gains.append(alone.seconds / max(each.seconds for each in both))
+                cpu = (planned.cpu_seconds + alone.cpu_seconds) / pages
                 ours.append(cpu)
                 limits.append(parsed)
                 ratios.append(cpu / parsed)
@@ -171,35 +157,58 @@ def _cpu_and_shards(bench: Bench) -> Iterator[Row]:
 
 
 # ---------------------------------------------------------------------------------------------- later runs
+EVERY_KIND = {"enable_blogposts": True, "enable_attachments": True}
+REQUESTS = {"cloud": 5, "datacenter": 8}
+REQUESTS_PER_KIND = 2
+
+
 def later_runs(bench: Bench) -> Iterator[Row]:
-    """A quiet run, and a look at everything in which nothing changed, over 100,000 pages; and the memory of a large first load."""
-    pages = bench.pages(100_000)
-    for edition, most in (("cloud", 5), ("datacenter", 8)):
+    """Runs in which nothing changed: quiet ones, and a look at everything.
+
+    The first load is not what is measured: it lists and commits for real, but instead of fetching bodies, which these runs never do, it
+    writes the receipts of a sink that took all. In a small wiki a quiet run compares everything, because that is cheap.
+    """
+    for edition in EDITIONS:
+        pages = bench.pages(100_000)
         with _site(edition, pages) as job:
             address: Address = job.address  # type: ignore[attr-defined]
-            planned = apart(job("list"))
-            apart(job("take_as_indexed", revision=planned.revision))
-            address.counters()
-            quiet = [apart(job("run")) for _ in range(bench.rounds)]
-            asked = address.counters()["requests"] / bench.rounds
-            if any(run.items for run in quiet):
-                raise RuntimeError(f"these runs were not quiet: {quiet}")
-            what = f"quiet run, {pages:,} pages, {edition} ({quiet[-1].mode})"
-            yield Row(f"{what}: requests", f"{asked:g}", "", asked, most)
-            took = statistics.median(run.seconds for run in quiet)
-            yield Row(f"{what}: seconds", f"{took:.2f}", "", took, 3.0)
-            held = max(run.megabytes for run in quiet)
-            yield Row(f"{what}: MB", f"{held:.0f}", "", held, 150)
+            yield from _quiet(bench, job, f"{pages:,} pages, {edition}", REQUESTS[edition])
             listed = _timed(partial(raw.list_only, address, edition, in_flight=IN_FLIGHT))
             address.counters()
             whole = apart(job("run", mode="reconcile"))
             asked = address.counters()["requests"]
+            if whole.items:
+                raise RuntimeError(f"this look at everything found changes: {whole}")
             what = f"reconcile, {pages:,} pages, nothing changed, {edition}"
             formula = -(-pages // LISTED_AT_A_TIME[edition]) + (-(-pages // 200) if edition == "cloud" else 0) + 20
             yield Row(f"{what}: requests", f"{asked}", f"{formula} by the formula", asked, formula)
             bound = 1.2 * listed + 5
             yield Row(f"{what}: seconds", f"{whole.seconds:.1f}", f"raw {listed:.1f}", whole.seconds, bound)
             yield Row(f"{what}: MB", f"{whole.megabytes:.0f}", "", whole.megabytes, 300)
+        pages = max(15_000, bench.pages(15_000))  # fewer than these a quiet run compares
+        with _site(edition, pages, files=pages // 10) as job:
+            most = REQUESTS[edition] + len(EVERY_KIND) * REQUESTS_PER_KIND
+            what = f"{pages:,} pages, blog posts, attachments, {edition}"
+            yield from _quiet(bench, partial(job, settings=EVERY_KIND), what, most, job.address)  # type: ignore[attr-defined]
+
+
+def _quiet(
+    bench: Bench, job: Callable[..., dict[str, Any]], what: str, most: int, address: Address | None = None
+) -> Iterator[Row]:
+    address = address or job.address  # type: ignore[attr-defined]
+    planned = apart(job("list"))
+    apart(job("take_as_indexed", revision=planned.revision))
+    address.counters()
+    runs = [apart(job("run")) for _ in range(bench.rounds)]
+    asked = address.counters()["requests"] / bench.rounds
+    if any(run.items for run in runs):
+        raise RuntimeError(f"these runs were not quiet: {runs}")
+    what = f"quiet run, {what} ({runs[-1].mode})"
+    yield Row(f"{what}: requests", f"{asked:g}", "", asked, most)
+    took, cpu = (statistics.median(getattr(run, name) for run in runs) for name in ("seconds", "cpu_seconds"))
+    yield Row(f"{what}: seconds", f"{took:.2f} ({cpu:.2f} of CPU)", "", took, 3.0)
+    held = max(run.megabytes for run in runs)
+    yield Row(f"{what}: MB", f"{held:.0f}", "", held, 150)
 
 
 def memory(bench: Bench) -> Iterator[Row]:
@@ -223,7 +232,13 @@ def memory(bench: Bench) -> Iterator[Row]:
 
 
 # ---------------------------------------------------------------------------------------------- the table
-PARTS = {"first-load": first_load, "later-runs": later_runs, "memory": memory}
+PARTS: dict[str, Callable[[Bench], Iterator[Row]]] = {
+    "first-load": first_load,
+    "later-runs": later_runs,
+    "memory": memory,
+    "whole-run": lambda bench: whole_run(bench.pages(4_000), bench.rounds),
+    "dag-file": lambda bench: dag_file(bench.rounds),
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -234,24 +249,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--scale", type=float, default=1.0, help="of the sizes; below 1 for a quick look, whose figures mean nothing"
     )
-    options = parser.parse_args(arguments)
-    bench = Bench(options.rounds, options.scale)
-    print(
-        f"{os.cpu_count()} cores, {platform.python_implementation()} {platform.python_version()}, {platform.system()}; "
-        f"bodies of 12.5 KB, {DISTINCT_BODIES} different ones; medians of {options.rounds} rounds",
-        flush=True,
+    parser.add_argument(
+        "--markdown", metavar="FILE", help="keep the table there as well: docs/performance.md, or any other file"
     )
-    began = time.perf_counter()
-    rows: list[Row] = []
-    for name in options.parts or PARTS:
-        for row in PARTS[name](bench):
-            rows.append(row)
-            said = "pass" if row.passed else "short"
-            side = "≤" if row.at_most else "≥"
-            beside = " | ".join(part for part in (row.ours, row.reference) if part)
-            print(f"{said:<5}  {row.figure:>9.3g} {side} {row.target:<8.4g} {row.what}  [{beside}]", flush=True)
-    print(f"{sum(row.passed for row in rows)} of {len(rows)} reached in {time.perf_counter() - began:.0f} s")
+    options = parser.parse_args(arguments)
+    if unknown := [name for name in options.parts if name not in PARTS]:
+        parser.error(f"there is no part {unknown[0]}; the parts are {', '.join(PARTS)}")
+    bench = Bench(options.rounds, options.scale)
+    about = f"bodies of 12.5 KB, {DISTINCT_BODIES} different ones; medians of {options.rounds} rounds"
+    if options.scale != 1:
+        about += f"; a quick look at {options.scale:g} of the sizes"
+    rows = _measured(options.parts or list(PARTS), bench)
+    show(rows, name="make bench", about=about, markdown=options.markdown)
     return 0
+
+
+def _measured(parts: Sequence[str], bench: Bench) -> Iterator[Row | Note]:
+    for name in parts:
+        began = time.perf_counter()
+        yield from PARTS[name](bench)
+        yield Note(f"{name} took {time.perf_counter() - began:.0f} s")
 
 
 if __name__ == "__main__":

@@ -13,8 +13,11 @@ from functools import cache
 from typing import Any
 
 from benchmarks.bodies import PEOPLE, body
+from benchmarks.files import DISTINCT_FILES, file_bytes, file_name, media_type
+from benchmarks.views import person_name, rendered
 
 FIRST_ID = 100_000
+FIRST_FILE_ID = 50_000_000
 SPACE_ID = 32_769
 DISTINCT_BODIES = 200
 FANOUT = 12
@@ -40,18 +43,22 @@ class Wiki:
     """Pages of some spaces; page *n* of a space hangs below page *(n - 1) // 12* of it, the first one below nothing.
 
     :param pages: in all, dealt to the spaces in runs of equal length.
+    :param files: attachments in all, no more than pages, one to a page and spread over them evenly.
     :param body_chars: at least so many characters has each body of storage format.
     :param base: the URL of the site, with its context.
     """
 
-    def __init__(self, *, pages: int, spaces: int = 1, seed: int = 1, body_chars: int = 12_000, base: str = "") -> None:
+    def __init__(
+        self, *, pages: int, spaces: int = 1, files: int = 0, seed: int = 1, body_chars: int = 12_000, base: str = ""
+    ) -> None:
         self.pages = pages
         self.spaces = spaces
+        self.files = files
         self.seed = seed
         self.body_chars = body_chars
         self.base = base
         self.context = "/" + base.partition("://")[2].partition("/")[2]
-        self._bodies: dict[int, str] = {}
+        self._bodies: dict[tuple[str, int], str] = {}
 
     # ------------------------------------------------------------------------------------------ which page is what
     def key(self, space: int) -> str:
@@ -81,27 +88,48 @@ class Wiki:
         """Return the title, another one for each page of the wiki."""
         return f"{_WORDS[number % 12]} {_WORDS[number // 12 % 12].lower()} {number}"
 
+    def file_ids(self, page: int) -> range:
+        """Return the numbers of the files of a page: one or none."""
+        if not self.files:
+            return range(0)
+        nearest = -(-page * self.files // self.pages)
+        return range(nearest, nearest + (nearest < self.files and self.page_of(nearest) == page))
+
+    def page_of(self, file: int) -> int:
+        """Return the number of the page on which a file hangs."""
+        return file * self.pages // self.files
+
     def storage(self, number: int) -> str:
         """Return the body in storage format."""
-        return json.loads(self._storage(number))  # type: ignore[no-any-return]
+        return json.loads(self._body("storage", number))  # type: ignore[no-any-return]
 
-    def _storage(self, number: int) -> str:
+    def view(self, number: int) -> str:
+        """Return the body as the server shows it."""
+        return json.loads(self._body("view", number))  # type: ignore[no-any-return]
+
+    def _body(self, form: str, number: int) -> str:
         # Encoded once: the server is not to be what is measured.
         chosen = (
             random.Random(f"{self.seed} {number}").randrange(DISTINCT_BODIES)
             if self.pages > DISTINCT_BODIES
             else number
         )
-        if chosen not in self._bodies:
-            self._bodies[chosen] = json.dumps(body(self.seed * 1_000_003 + chosen, self.body_chars))
-        return self._bodies[chosen]
+        key = ("storage" if form == "storage" else "view", chosen)
+        if key not in self._bodies:
+            text = body(self.seed * 1_000_003 + chosen, self.body_chars)
+            self._bodies[key] = json.dumps(text if form == "storage" else rendered(text))
+        return self._bodies[key]
 
-    def prepare(self) -> None:
-        """Make every body that there will be."""
-        for number in range(self.pages):
-            self._storage(number)
-            if len(self._bodies) == min(self.pages, DISTINCT_BODIES):
-                return
+    def prepare(self, forms: Sequence[str] = ("storage",)) -> None:
+        """Make every body that there will be, in these forms, and every file."""
+        for form in forms:
+            most = len(self._bodies) + min(self.pages, DISTINCT_BODIES)
+            for number in range(self.pages):
+                self._body(form, number)
+                if len(self._bodies) == most:
+                    break
+        for number in range(min(self.files, DISTINCT_FILES)):
+            file_bytes(number)
 
     # ------------------------------------------------------------------------------------------ Cloud
     def cloud_space(self, space: int) -> str:
@@ -124,13 +152,13 @@ class Wiki:
             }
         )
 
-    def cloud_page(self, number: int, *, with_body: bool = False) -> str:
-        """Return the row of a page in v2, as JSON."""
+    def cloud_page(self, number: int, *, form: str = "") -> str:
+        """Return the row of a page in v2, as JSON, with its body where a form of it is named."""
         space = self.space_of(number)
         parent = self.parent(number)
         who = f'"person-{number % PEOPLE}"'
         above = f'"{FIRST_ID + parent}","parentType":"page"' if parent is not None else 'null,"parentType":null'
-        text = f'{{"storage":{{"representation":"storage","value":{self._storage(number)}}}}}' if with_body else "{}"
+        text = f'{{"{form}":{{"representation":"{form}","value":{self._body(form, number)}}}}}' if form else "{}"
         return (
             f'{{"id":"{FIRST_ID + number}","status":"current","title":"{self.title(number)}","spaceId":"{SPACE_ID + space}",'
             f'"authorId":{who},"createdAt":"{_CREATED}","version":{{"number":{number % 7 + 1},"message":"","minorEdit":false,'
@@ -139,17 +167,71 @@ class Wiki:
             f'"parentId":{above},"position":{number % FANOUT},"ownerId":{who},"lastOwnerId":null,"subtype":null}}'
         )
 
-    def cloud_detail(self, number: int) -> str:
-        """Return the row of a page in the v1 search, with labels and restrictions."""
+    def cloud_detail(self, number: int, *, form: str = "", expand: str = "metadata.labels,restrictions") -> str:
+        """Return the row of a page in the v1 search, with labels, restrictions, version and body where these are expanded."""
         content_id, key = FIRST_ID + number, self.key(self.space_of(number))
         path = f"/rest/api/content/{content_id}"
+        more = self._v1_body(form, number) if form else ""
+        more += f'"metadata":{self._labels(number)},' if "labels" in expand else ""
+        more += f'"restrictions":{self._restrictions(number)},' if "restrictions" in expand else ""
+        if "version" in expand:
+            person = json.dumps(self._cloud_person(number))
+            more += (
+                f'"version":{{"by":{person},"when":"{_CREATED}","friendlyWhen":"","message":"","number":{number % 7 + 1},'
+                f'"minorEdit":false,"_expandable":{{"content":"{path}","collaborators":""}},"_links":{{"self":"{self.base}{path}/version/1"}}}},'
+            )
         return (
-            f'{{"id":"{content_id}","type":"page","status":"current","title":"{self.title(number)}",'
-            f'"metadata":{self._labels(number)},"restrictions":{self._restrictions(number)},'
+            f'{{"id":"{content_id}","type":"page","status":"current","title":"{self.title(number)}",{more}'
             f'"_links":{{"self":"{self.base}{path}","webui":"/spaces/{key}/pages/{content_id}"}},'
-            f'"_expandable":{{"container":"/rest/api/space/{key}","history":"{path}/history","body":"","version":"",'
+            f'"_expandable":{{"container":"/rest/api/space/{key}","history":"{path}/history",'
             f'"space":"/rest/api/space/{key}","ancestors":"","extensions":""}}}}'
         )
+
+    def cloud_file(self, number: int) -> str:
+        """Return the row of an attachment in v2."""
+        page, who = FIRST_ID + self.page_of(number), f"person-{number % PEOPLE}"
+        webui = f"/pages/viewpageattachments.action?pageId={page}&preview=%2F{page}%2F{FIRST_FILE_ID + number}"
+        download = self._download(number)
+        return json.dumps(
+            {
+                "id": f"att{FIRST_FILE_ID + number}",
+                "status": "current",
+                "title": file_name(number),
+                "createdAt": _CREATED,
+                "pageId": str(page),
+                "mediaType": media_type(number),
+                "mediaTypeDescription": "File",
+                "comment": "",
+                "fileId": f"file-{number}",
+                "fileSize": len(file_bytes(number)),
+                "webuiLink": webui,
+                "downloadLink": download,
+                "version": {"number": 1, "message": "", "minorEdit": False, "authorId": who, "createdAt": _CREATED},
+                "_links": {"webui": webui, "download": download},
+            }
+        )
+
+    def _download(self, number: int) -> str:
+        page = FIRST_ID + self.page_of(number)
+        return f"/download/attachments/{page}/{file_name(number)}?version=1&modificationDate=1740816000000&cacheVersion=1&api=v2"
+
+    def _cloud_person(self, number: int) -> dict[str, Any]:
+        account = f"person-{number % PEOPLE}"
+        picture = {"path": "/wiki/aa-avatar/default", "width": 48, "height": 48, "isDefault": True}
+        return {
+            "type": "known",
+            "accountId": account,
+            "accountType": "atlassian",
+            "email": "",
+            "publicName": person_name(account),
+            "displayName": person_name(account),
+            "timeZone": "UTC",
+            "isExternalCollaborator": False,
+            "isGuest": False,
+            "profilePicture": picture,
+            "_expandable": {"operations": "", "personalSpace": ""},
+            "_links": {"self": f"{self.base}/rest/api/user?accountId={account}"},
+        }
 
     def permissions(self) -> str:
         """Return who may see a space, in v2: one group."""
@@ -167,16 +249,12 @@ class Wiki:
         home = {"id": str(FIRST_ID + self.numbers(space).start), "type": "page", "status": "current", "title": "Home"}
         return json.dumps({**json.loads(_space(self.base, SPACE_ID + space, key)), "homepage": home})
 
-    def datacenter_page(self, number: int, *, with_body: bool = False, restrictions: bool = False) -> str:
-        """Return the row of a page, with what a listing expands."""
+    def datacenter_page(self, number: int, *, form: str = "", restrictions: bool = False) -> str:
+        """Return the row of a page, with what a listing expands, and its body where a form of it is named."""
         content_id, space = FIRST_ID + number, self.space_of(number)
         path = f"/rest/api/content/{content_id}"
         person = _person(self.base, self.context, number % PEOPLE)
-        text = (
-            f'"body":{{"storage":{{"value":{self._storage(number)},"representation":"storage","_expandable":{{}}}},"_expandable":{{}}}},'
-            if with_body
-            else ""
-        )
+        text = self._v1_body(form, number) if form else ""
         limits = f'"restrictions":{self._restrictions(number)},' if restrictions else ""
         return (
             f'{{"id":"{content_id}","type":"page","status":"current","title":"{self.title(number)}",'
@@ -200,7 +278,60 @@ class Wiki:
             parent = self.parent(parent)
         return "[" + ",".join(reversed(above)) + "]"
 
+    def datacenter_file(self, number: int) -> str:
+        """Return the row of an attachment, with what a listing expands."""
+        content_id, page = FIRST_FILE_ID + number, self.page_of(number)
+        path = f"/rest/api/content/att{content_id}"
+        person, key = _person(self.base, self.context, number % PEOPLE), self.key(self.space_of(page))
+        kind, size = media_type(number), len(file_bytes(number))
+        container = {
+            "id": str(FIRST_ID + page),
+            "type": "page",
+            "status": "current",
+            "title": self.title(page),
+            "_links": {"webui": f"/display/{key}/{FIRST_ID + page}"},
+            "_expandable": {},
+        }
+        return (
+            f'{{"id":"att{content_id}","type":"attachment","status":"current","title":"{file_name(number)}",'
+            f'"space":{_space(self.base, SPACE_ID + self.space_of(page), key)},"container":{json.dumps(container)},'
+            f'"version":{{"by":{person},"when":"{_CREATED}","message":"","number":1,"minorEdit":false,"hidden":false,'
+            f'"_expandable":{{"content":"{path}"}},"_links":{{"self":"{self.base}{path}/version/1"}}}},'
+            f'"history":{{"latest":true,"createdBy":{person},"createdDate":"{_CREATED}","_links":{{"self":"{self.base}{path}/history"}},'
+            f'"_expandable":{{"lastUpdated":"","previousVersion":"","contributors":""}}}},'
+            f'"metadata":{{"mediaType":"{kind}","_expandable":{{"currentuser":"","properties":"","labels":""}}}},'
+            f'"extensions":{{"mediaType":"{kind}","fileSize":{size},"comment":"","fileId":"file-{number}"}},'
+            f'"_links":{{"self":"{self.base}{path}","webui":"/pages/viewpage.action?pageId={FIRST_ID + page}",'
+            f'"download":"{self._download(number)}"}},'
+            f'"_expandable":{{"operations":"","children":"{path}/child","ancestors":"","body":"","descendants":""}}}}'
+        )
+
     # ------------------------------------------------------------------------------------------ both
+    def _v1_body(self, form: str, number: int) -> str:
+        text = self._body(form, number)
+        return (
+            f'"body":{{"{form}":{{"value":{text},"representation":"{form}","_expandable":{{}}}},"_expandable":{{}}}},'
+        )
+
+    def restrictions(self, number: int) -> str:
+        """Return who restricts a page, by operation: nobody."""
+        nobody = {"results": [], "start": 0, "limit": 100, "size": 0}
+        path = f"{self.base}/rest/api/content/{FIRST_ID + number}/restriction/byOperation"
+        return json.dumps(
+            {
+                **{
+                    operation: {
+                        "operation": operation,
+                        "restrictions": {"user": nobody, "group": nobody, "_expandable": {}},
+                        "_expandable": {"content": f"/rest/api/content/{FIRST_ID + number}"},
+                        "_links": {"self": f"{path}/{operation}"},
+                    }
+                    for operation in ("read", "update")
+                },
+                "_links": {"self": path, "base": self.base, "context": self.context},
+            }
+        )
+
     def _labels(self, number: int) -> str:
         names = ("howto", f"team-{number % 9}") if number % 3 else ()
         rows = ",".join(f'{{"prefix":"global","name":"{n}","id":"{1 + number % 9}","label":"{n}"}}' for n in names)
@@ -248,7 +379,7 @@ def _person(base: str, context: str, number: int) -> str:
         {
             "type": "known",
             "profilePicture": picture,
-            "displayName": f"Person {number}",
+            "displayName": person_name(name),
             "username": name,
             "userKey": name,
             "_expandable": {"status": ""},
@@ -274,8 +405,8 @@ def _ancestor(base: str, content_id: int, title: str) -> str:
 def _account(account_id: str) -> dict[str, Any]:
     return {
         "accountId": account_id,
-        "displayName": account_id.title(),
-        "publicName": account_id.title(),
+        "displayName": person_name(account_id),
+        "publicName": person_name(account_id),
         "email": "",
         "timeZone": "UTC",
         "personalSpaceId": None,

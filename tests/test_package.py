@@ -87,7 +87,7 @@ def test_the_wheel_holds_every_file_of_the_page_in_the_ui(unpacked):
 
 
 def test_the_pinned_requirements_name_no_index_and_pin_everything_by_hash():
-    for file in (CHECKOUT / "requirements").glob("*.txt"):
+    for file in (CHECKOUT / "requirements").rglob("*.txt"):
         text = file.read_text()
         assert "://" not in text
         assert "--index" not in text

@@ -26,7 +26,9 @@ def zipped(parts: Mapping[str, bytes | str], *, level: int = 6) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=level) as archive:
         for name, data in parts.items():
-            archive.writestr(name, data)
+            archive.writestr(
+                zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED, level
+            )  # of 1980, so the same bytes each time
     return buffer.getvalue()
 
 
