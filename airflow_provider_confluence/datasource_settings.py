@@ -214,7 +214,7 @@ def _settings() -> dict[str, tuple[Setting, ...]]:
             Setting(
                 "max_items_per_run", whole, "Documents that one run writes at most; the rest follows in the next one."
             ),
-            Setting("max_shards", whole, "How many tasks share a run; one for every 2,000 items."),
+            Setting("max_shards", whole, "How many tasks share a run; one for every 1,000 items."),
             Setting(
                 "max_delete_share", Share(), "More deletions than this share of a space, and over 50, wait for consent."
             ),

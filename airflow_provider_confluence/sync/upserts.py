@@ -14,7 +14,8 @@ from airflow_provider_confluence.sync.manifest import Record
 from airflow_provider_confluence.sync.readers import covers, recorded
 from airflow_provider_confluence.sync.surroundings import Surroundings, context_hash
 
-ITEMS_PER_SHARD = 2_000
+ITEMS_PER_SHARD = 1_000
+"""So many pages take an extract task three seconds of processor time, as many as its start takes. docs/decisions/0012 has the figures."""
 # What is planned first when a run cannot take everything: what readers would miss most.
 _ORDER = {
     "new": 0,
