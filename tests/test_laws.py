@@ -20,12 +20,14 @@ import pytest
 from airflow_provider_confluence.datasource import Datasource, read_datasources
 from airflow_provider_confluence.documents import document_id
 from airflow_provider_confluence.errors import ConfluenceProviderError, CredentialsError, DatasourceError
+from airflow_provider_confluence.permissions import may_read, principals_of
 from airflow_provider_confluence.sync.commit import commit, verdict
 from airflow_provider_confluence.sync.context import CRASH_POINTS
 from airflow_provider_confluence.sync.extract import extract
 from airflow_provider_confluence.sync.index import index
 from airflow_provider_confluence.sync.list_changes import list_changes
 from airflow_provider_confluence.testing.sandbox.faults import EmptyListing, RepeatedCursor, Respond
+from airflow_provider_confluence.testing.sandbox.permissions import EVERYONE
 from tests.confluence.odd_server import OddServer, Reply
 from tests.sync.conftest import Wiki, fill
 from tests.sync.histories import StopAt, Stopped
@@ -225,8 +227,32 @@ def other_host():
         yield server
 
 
-# Law 9 (who may read travels with the document; unreadable permissions close, never open) is not built yet: documents carry
-# ``permissions: null``, and nothing reads restrictions.
+def test_law_9_who_may_read_travels_with_the_document_and_what_cannot_be_read_closes(wiki):
+    """Levels: the space, each restricted ancestor and the item, as the model has them; unreadable ones hold nobody."""
+    wiki.definition["enable_permissions"] = True
+    for person in ("ann", "bob"):
+        wiki.model.add_user(person, person.title())
+    wiki.model.permissions.add_group("red", ["ann"])
+    guide, unreadable = wiki.model.find("Guide"), wiki.model.find("Appendix")
+    wiki.model.restrict(guide, groups=["red"])
+    wiki.model.restrict(unreadable, users=["bob"], refused=True)
+    wiki.run()
+    found = wiki.documents()
+    assert found.keys() == wiki.expected().keys()
+    for content_id, document in found.items():
+        readers = {person for person in ("ann", "bob") if may_read(_principals(wiki, person), document.permissions)}
+        expected = {person for person in ("ann", "bob") if wiki.model.may_read(person, content_id)}
+        assert readers == (set() if content_id == unreadable else expected), document.title
+    # What is below the restricted page is closed with it: else the loop says nothing of levels.
+    chapter = wiki.model.find("Chapter")
+    assert [wiki.model.may_read(person, chapter) for person in ("ann", "bob")] == [True, False]
+
+
+def _principals(wiki, person):
+    groups = [
+        group for group in wiki.model.permissions.groups.values() if person in group.members or group.name == EVERYONE
+    ]
+    return principals_of(person, [group.id if wiki.sandbox.edition == "cloud" else group.name for group in groups])
 
 
 def test_law_10_one_bad_datasource_never_hides_the_good_ones():
