@@ -14,7 +14,7 @@ PYTEST_ARGS ?=
 SOURCES := airflow_provider_confluence tests dags benchmarks docs/conf.py docs/pictures
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-install test-ui soak readers conformance bench bench-content bench-peers bench-sinks reference docs check format lint types audit lock clean
+.PHONY: help install demo test test-install test-ui soak readers conformance bench bench-content bench-peers bench-sinks reference docs pictures release-check check format lint types audit lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -84,6 +84,12 @@ $(VENV)/.docs: $(VENV)/.installed requirements/docs.txt
 	@$(BIN)/python -c 'import sys; sys.exit("make docs needs Python 3.11 or newer: make clean docs PYTHON=python3.11" if sys.version_info < (3, 11) else 0)'
 	$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements/docs.txt
 	@touch $@
+
+release-check: install ## build wheel and source distribution as for PyPI, and check them line by line (ONLINE=1: links to elsewhere too, QUICK=1: without installing)
+	@$(BIN)/python -m tests.release
+
+pictures: install ## take the pictures of the pages anew: a sandbox wiki, a real Airflow, Chromium (apt-get install chromium; 5 minutes)
+	$(BIN)/python docs/pictures/make.py
 
 check: format lint types test ## format, lint, types, tests, known vulnerabilities of what is pinned: the one command before a commit
 	$(PIP_AUDIT) -r $(AUDITED)

@@ -26,7 +26,7 @@ language = "en"
 extensions = ["myst_parser", "sphinx.ext.autodoc"]
 # Sources are read from the checkout, so that links between this folder, the README and the list of changes lead to pages.
 root_doc = "docs/index"
-include_patterns = ["docs/**", "README.md", "CHANGELOG.md", "SECURITY.md"]
+include_patterns = ["docs/**", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
 exclude_patterns = [
     ".*",
     "airflow_provider_confluence",

@@ -112,3 +112,28 @@ def test_every_cause_that_a_check_can_name_is_on_the_page_about_getting_in():
     )
     named |= set(re.findall(r"\"connection\",\s*\"(\w+)\"", source))
     assert named - {"unknown"} == listed
+
+
+def test_every_path_of_the_contribution_guide_is_there_and_every_part_of_the_package_has_its_place():
+    guide = (CHECKOUT / "CONTRIBUTING.md").read_text()
+    package = "airflow_provider_confluence"
+    named = set()
+    for word in re.findall(r"`([\w…./*-]+)`", guide):
+        if not re.search(r"/|\.(py|md|toml)$", word):
+            continue
+        word = word.replace("…", package)
+        places = [
+            place for place in (word, f"{package}/{word}", f"{package}/confluence/{word}") if list(CHECKOUT.glob(place))
+        ]
+        assert places, f"{word} is not there"
+        named |= {path.resolve() for path in CHECKOUT.glob(places[0])}
+    parts = {path for path in (CHECKOUT / package).iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert parts - named == set()
+
+
+def test_the_contribution_guide_has_every_law_that_the_tests_have():
+    guide = (CHECKOUT / "CONTRIBUTING.md").read_text().split("## The laws")[1].split("\n## ")[0]
+    numbers = re.findall(r"^(\d+)\. ", guide, re.MULTILINE)
+    tested = set(re.findall(r"^def test_law_(\d+)", (CHECKOUT / "tests" / "test_laws.py").read_text(), re.MULTILINE))
+    assert numbers == sorted(numbers, key=int)
+    assert set(numbers) == tested
