@@ -419,3 +419,16 @@ def test_the_children_end_when_the_parent_is_killed(tmp_path):
         while _running(mark) and time.monotonic() < deadline:
             time.sleep(0.05)
     assert not _running(mark)
+
+
+def test_what_reads_files_is_loaded_once_and_not_again_for_every_file():
+    script = """
+import sys
+from airflow_provider_confluence.content.attachments import ALL_KINDS, reading
+reading.prepare()
+loaded = set(sys.modules)
+reading.reader(ALL_KINDS, library=True)
+print(sorted(set(sys.modules) - loaded), "xberg" in loaded)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[] True\n"

@@ -38,6 +38,9 @@ _LANGUAGES = dict(pair.split("=") for pair in _LANGUAGES_SAID.split())
 
 def prepare() -> None:
     """Load the library, once for many files, since nothing can be loaded behind the lock."""
+    # asyncio too, which costs a fork more than most files do (20 ms of 45): the library speaks nothing else.
+    import asyncio  # noqa: F401
+
     load_encodings(b"\xff")
     with suppress(ImportError):
         _configuration(import_module("xberg"))
