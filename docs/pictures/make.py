@@ -1,14 +1,13 @@
 """Takes the pictures of the documentation from a real run: a sandbox wiki, indexed by a real Airflow, seen in a real browser.
 
-Needs Chromium; Playwright is among the development packages, and downloads no browser::
-
-    .venv/bin/python docs/pictures/make.py
+Needs Chromium of the machine; Playwright is among the development packages, and downloads no browser. ``make pictures`` runs it.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
@@ -23,6 +22,9 @@ BROKEN = "confluence__handbook"
 
 
 def main() -> None:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        sys.exit("the pictures need Chromium: apt-get install --no-install-recommends chromium")
     with tempfile.TemporaryDirectory() as folder, Sandbox("cloud") as sandbox:
         load_sample(sandbox.model)
         with Standalone(Path(folder), HERE.parents[1] / "dags") as airflow:
@@ -53,7 +55,7 @@ def main() -> None:
                 airflow.wait_for_run(DAG, airflow.trigger(DAG))
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(
-                    executable_path=shutil.which("chromium") or shutil.which("chromium-browser"),
+                    executable_path=chromium,
                     args=[
                         "--no-sandbox",
                         "--disable-gpu",
