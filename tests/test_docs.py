@@ -137,3 +137,11 @@ def test_the_contribution_guide_has_every_law_that_the_tests_have():
     tested = set(re.findall(r"^def test_law_(\d+)", (CHECKOUT / "tests" / "test_laws.py").read_text(), re.MULTILINE))
     assert numbers == sorted(numbers, key=int)
     assert set(numbers) == tested
+
+
+def test_the_comparison_speaks_of_the_versions_that_are_measured():
+    page = (CHECKOUT / "docs" / "comparison.md").read_text()
+    pins = "".join(file.read_text() for file in (CHECKOUT / "requirements" / "peers").glob("*.txt"))
+    for name in ("langchain-community", "llama-index-readers-confluence", "unstructured-ingest"):
+        (version,) = set(re.findall(rf"^{name}==([\w.]+)", pins, re.MULTILINE))
+        assert f"{name} {version}" in page
