@@ -21,70 +21,80 @@ ROOT = Path(__file__).parents[2]
 TWINE = ("--with", "readme-renderer[md]==44.0", "twine@7.0.0", "check", "--strict")
 VALIDATE = ("--with", "packaging", "validate-pyproject@0.27", "pyproject.toml")
 INSTALLED = "tests/install/test_plain_install.py"
-URL = re.compile(r"https?://[^\s)\"'`<>|]+")
+LINK = re.compile(r"\]\((https?://[^)\s]+)\)")
+
+
+class Report:
+    """Prints a line for each check, and counts those that failed."""
+
+    def __init__(self) -> None:
+        self.failed = 0
+
+    def say(self, name: str, problems: Iterable[str], note: str = "") -> None:
+        found = list(problems)
+        self.failed += bool(found)
+        print(f"{'FAIL' if found else 'ok':4}  {name.replace('_', ' ')}{f': {note}' if note else ''}", flush=True)
+        for problem in found:
+            print(f"        {problem}")
+
+    def note(self, text: str, details: Iterable[str] = ()) -> None:
+        print(f"note  {text}", flush=True)
+        for detail in details:
+            print(f"        {detail}")
 
 
 def main() -> int:
-    tree, failed = Tree(ROOT), 0
-    uv = find_uv()
+    tree, report, uv = Tree(ROOT), Report(), find_uv()
+    for check in OF_TREE:
+        report.say(check.__name__, check(tree))
     if uv is None:
-        print("FAIL  uv: builds in a clean environment need uv; make install fetches it")
+        report.say("builds in clean environments", ["uv is not there; make install fetches it"])
+    else:
+        check_built(tree, report, uv)
+    if os.environ.get("QUICK"):
+        report.note("the wheel as it is installed: NOT CHECKED; make test-install does")
+    else:
+        report.say("the wheel as it is installed", pytest_says(INSTALLED))
+    check_links(tree, report)
+    for note in notes(tree):
+        report.note(note)
+    if report.failed:
+        print(f"{report.failed} checks failed: {tree.version} is not ready")
         return 1
+    print(f"{tree.version} passes; what is noted is for whoever publishes it")
+    return 0
+
+
+def check_built(tree: Tree, report: Report, uv: str) -> None:
+    """Build, in an environment of its own each time, and look at what came of it."""
 
     def build(root: Path, kind: str, folder: Path) -> None:
-        # A build environment of its own for each, and a time that says nothing of now.
+        # A time that says nothing of now: what is built must not hang on it.
         environment = {**os.environ, "SOURCE_DATE_EPOCH": "1767225600"}
-        subprocess.run(
-            [uv, "build", "--quiet", f"--{kind}", "--no-sources", "--out-dir", folder, root],
-            env=environment,
-            check=True,
-        )
+        command = [uv, "build", "--quiet", f"--{kind}", "--no-sources", "--out-dir", folder, root]
+        subprocess.run(command, env=environment, check=True)
 
-    def report(name: str, problems: Iterable[str], note: str = "") -> None:
-        nonlocal failed
-        found = list(problems)
-        print(f"{'FAIL' if found else 'ok':4}  {name}{f': {note}' if note else ''}", flush=True)
-        for problem in found:
-            print(f"        {problem}")
-        failed += bool(found)
-
-    for check in OF_TREE:
-        report(check.__name__.replace("_", " "), check(tree))
     with tempfile.TemporaryDirectory() as folder:
         built = Distributions.of(tree, Path(folder), build)
-        for built_check in OF_BUILT:
-            report(built_check.__name__.replace("_", " "), built_check(tree, built))
-        report("twine check --strict", told(uv, "tool", "run", *TWINE, built.wheel, built.sdist))
-    report("validate-pyproject", told(uv, "tool", "run", *VALIDATE))
-    links = sorted(
-        {
-            match.rstrip(".,;:")
-            for name in sorted(tree.files)
-            if name.endswith(".md")
-            for match in URL.findall(tree.text(name))
-        }
-    )
-    report(
-        "links within the project",
-        told(sys.executable, "-m", "pytest", "-q", "-n", "0", "tests/test_docs.py", "-k", "link"),
-    )
-    outside = [
-        link
-        for link in links
-        if not re.search(r"//(?:[\w.-]*\.)?(?:example|localhost|127\.0\.0\.1|site\.atlassian|your-)", link)
-    ]
-    if os.environ.get("QUICK"):
-        print("note  the wheel as it is installed: NOT CHECKED; make test-install does")
-    else:
-        report("the wheel as it is installed", told(sys.executable, "-m", "pytest", "-q", "-n", "0", INSTALLED))
+        for check in OF_BUILT:
+            report.say(check.__name__, check(tree, built))
+        report.say("twine check --strict", told(uv, "tool", "run", *TWINE, built.wheel, built.sdist))
+    report.say("validate-pyproject", told(uv, "tool", "run", *VALIDATE))
+
+
+def check_links(tree: Tree, report: Report) -> None:
+    report.say("links within the project", pytest_says("tests/test_docs.py", "-k", "link"))
+    pages = [tree.text(name) for name in tree.files if name.endswith(".md")]
+    links = sorted({link for page in pages for link in LINK.findall(page)})
     if os.environ.get("ONLINE"):
-        report("links to elsewhere", dead(outside), f"{len(outside)} asked for")
+        report.say("links to elsewhere", dead(links), f"{len(links)} asked for")
     else:
-        print(f"note  links to elsewhere: {len(outside)}, NOT CHECKED; with a network: make release-check ONLINE=1")
-    for note in notes(tree):
-        print(f"note  {note}")
-    print(f"{failed} checks failed" if failed else f"{tree.version} passes; notes are for whoever publishes it")
-    return 1 if failed else 0
+        why = "where there is a network: make release-check ONLINE=1"
+        report.note(f"links to elsewhere: {len(links)}, NOT CHECKED; {why}", links)
+
+
+def pytest_says(*arguments: str) -> list[str]:
+    return told(sys.executable, "-m", "pytest", "-q", "-n", "0", *arguments)
 
 
 def told(*command: object) -> list[str]:
