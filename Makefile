@@ -14,7 +14,7 @@ PYTEST_ARGS ?=
 SOURCES := airflow_provider_confluence tests dags benchmarks docs/conf.py docs/pictures
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-install test-ui soak readers conformance bench bench-content bench-peers bench-sinks reference docs pictures release-check check format lint types audit lock clean
+.PHONY: help install demo test test-install test-ui test-celery soak readers conformance bench bench-content bench-peers bench-units bench-sinks reference docs pictures release-check check format lint types audit lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,13 +36,16 @@ demo: install ## index a wiki and search it: the sandbox, or your own with CONFL
 	@$(BIN)/python -m airflow_provider_confluence.testing.demo
 
 test: install ## run the tests
-	$(BIN)/pytest -n 4 --no-loadscope-reorder --ignore tests/install --ignore tests/ui $(PYTEST_ARGS)
+	$(BIN)/pytest -n 4 --no-loadscope-reorder --ignore tests/install --ignore tests/ui --ignore tests/celery $(PYTEST_ARGS)
 
 test-install: install ## test the built wheel in clean environments: oldest and newest dependencies, every Python there is (some minutes)
 	$(BIN)/pytest -n 2 --no-loadscope-reorder tests/install $(PYTEST_ARGS)
 
 test-ui: install ## test the page in the UI with a real Airflow and Chromium; its pictures are left in test-output/ui
 	$(BIN)/pytest tests/ui $(PYTEST_ARGS)
+
+test-celery: install ## test an Airflow with two Celery workers that share no folder, of which one is killed (two minutes)
+	$(BIN)/pytest tests/celery $(PYTEST_ARGS)
 
 HISTORIES ?= 200
 SEED ?=
@@ -69,6 +72,9 @@ bench: install ## measure speed and size beside their references, in one table (
 PEERS ?=
 bench-peers: install ## measure other people's readers beside ours, each in an environment of its own (PEERS="langchain llamaindex unstructured")
 	@$(BIN)/python -m benchmarks.peers --uv $(UV) $(KEPT) $(PEERS)
+
+bench-units: install ## measure what a page and a run cost, for docs/sizing.md (PARTS="pages indexes airflow"; some minutes)
+	@$(BIN)/python -m benchmarks.units $(PARTS)
 
 SINKS ?=
 bench-sinks: install ## how fast the index step fills each sink, beside its client library alone, and its memory (SINKS="local postgres")
@@ -115,6 +121,8 @@ audit: install ## look the pinned packages up in PyPI's advisories (needs the ne
 lock: .uv/bin/uv ## compile requirements/ anew
 	.uv/bin/uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.10 --generate-hashes \
 	  --no-emit-index-url --no-annotate --quiet --upgrade --custom-compile-command "make lock" -o requirements/dev.txt
+	.uv/bin/uv pip compile pyproject.toml --group celery --extra opensearch -c requirements/dev.txt --universal --python-version 3.10 \
+	  --generate-hashes --no-emit-index-url --no-annotate --quiet --upgrade --custom-compile-command "make lock" -o requirements/celery.txt
 	.uv/bin/uv pip compile --group docs -c requirements/dev.txt --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-annotate --quiet --upgrade --custom-compile-command "make lock" -o requirements/docs.txt
 	for peer in requirements/peers/*.in; do .uv/bin/uv pip compile $$peer --universal --python-version 3.11 --generate-hashes \

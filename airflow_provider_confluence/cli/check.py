@@ -197,11 +197,15 @@ class _Check:
         return findings
 
     def _outside(self, datasource: Datasource, storage: Storage) -> list[Finding]:
-        from airflow_provider_confluence.sync.checking import check_sink, check_storage
+        from airflow_provider_confluence.sync.checking import check_one_host, check_sink, check_storage
 
         place = self._place
         assert place is not None, "what gives a storage gives sinks"
-        return [*check_storage(storage), check_sink(lambda: place.make_sink(datasource))]
+        return [
+            *check_storage(storage),
+            check_sink(lambda: place.make_sink(datasource)),
+            *check_one_host(storage, datasource),
+        ]
 
 
 def _wants(datasource: Datasource | None, setting: str) -> bool:

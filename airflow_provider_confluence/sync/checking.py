@@ -219,6 +219,24 @@ def check_sink(make_sink: Callable[[], Sink]) -> Finding:
     return Finding("ok", "sink", "usable", "The destination can be used as configured")
 
 
+def check_one_host(storage: Storage, datasource: Datasource) -> list[Finding]:
+    """Return whether the index lies where one host alone sees it, while the storage is for several.
+
+    No run can tell: a worker that has no file yet makes one, as for a first run, and writes its part there.
+    """
+    if datasource.sink.get("type") != "local" or storage.is_local:
+        return []
+    return [
+        Finding(
+            "warning",
+            "sink",
+            "one_host",
+            "The local index lies on the disk of the host where a task runs: with workers on several hosts each would have a part of it",
+            "Choose a sink that is a server, or pin the datasource to one worker with airflow.queue",
+        )
+    ]
+
+
 # ------------------------------------------------------------------------------------------ the first run
 @dataclass(frozen=True, slots=True)
 class Estimate:

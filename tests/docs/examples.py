@@ -14,6 +14,8 @@ PAGES = [CHECKOUT / "README.md", CHECKOUT / "CONTRIBUTING.md", *sorted((CHECKOUT
 # Blocks that a test beside what they show runs; it names the page.
 ELSEWHERE = {
     ("docs/airflow.md", "python"): "tests/airflow/test_docs.py",
+    ("docs/celery-and-kubernetes.md", "ini"): "tests/celery/test_page.py",
+    ("docs/celery-and-kubernetes.md", "python"): "tests/celery/test_page.py",
     ("docs/content.md", "python"): "tests/content/test_documentation.py",
     ("docs/sandbox.md", "console"): "tests/sandbox/test_documentation.py",
     ("docs/sandbox.md", "python"): "tests/sandbox/test_documentation.py",

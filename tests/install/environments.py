@@ -122,6 +122,7 @@ def make_environment(
     extras: Iterable[str] = (),
     pins: Iterable[str] = (),
     also: Iterable[str] = (),
+    locked: Path | None = None,
     python: Path | None = None,
     variables: Mapping[str, str] | None = None,
 ) -> Environment:
@@ -131,6 +132,7 @@ def make_environment(
     :param extras: of the package, such as ``postgres``.
     :param pins: constraints on what the wheel brings, such as ``apache-airflow==3.3.0``; they install nothing themselves.
     :param also: further requirements to install.
+    :param locked: a file of pinned requirements with hashes to install instead of what ``pip`` would choose.
     :param python: the interpreter; the running one by default.
     :param variables: environment variables of all its programs.
     """
@@ -144,6 +146,8 @@ def make_environment(
         _call(uv, "venv", "--quiet", "--no-python-downloads", "--python", base, environment.folder)
     else:
         _call(base, "-m", "venv", environment.folder)
+    if locked is not None:
+        environment.install("--require-hashes", "--requirement", str(locked))
     wanted = f"[{','.join(extras)}]" if extras else ""
     environment.install(
         "--constraint", str(constraints), f"airflow-provider-confluence{wanted} @ {wheel().as_uri()}", *also

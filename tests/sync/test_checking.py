@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from upath import UPath
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient, ConnectionSettings, connect
 from airflow_provider_confluence.datasource import read_datasource
 from airflow_provider_confluence.sync.checking import (
+    check_one_host,
     check_sink,
     check_spaces,
     estimate_first_run,
@@ -125,6 +127,16 @@ def test_the_note_is_no_datasource(tmp_path):
 
 
 # ------------------------------------------------------------------------------------------ sink
+def test_a_local_index_beside_storage_for_several_hosts_is_a_warning(tmp_path):
+    elsewhere = Storage(UPath("memory://several-hosts"))
+    local = read_datasource("docs", {"space": "DOCS"})
+    (found,) = check_one_host(elsewhere, local)
+    assert (found.level, found.cause, "airflow.queue" in found.remedy) == ("warning", "one_host", True)
+    assert check_one_host(Storage(tmp_path), local) == []
+    server = read_datasource("docs", {"space": "DOCS", "sink": {"type": "opensearch"}})
+    assert check_one_host(elsewhere, server) == []
+
+
 def test_a_sink_that_works_and_one_that_does_not(tmp_path):
     from airflow_provider_confluence.sinks.registry import make_sink
 
