@@ -14,7 +14,7 @@ PYTEST_ARGS ?=
 SOURCES := airflow_provider_confluence tests dags benchmarks docs/conf.py docs/pictures
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-install test-ui test-celery soak readers conformance bench bench-content bench-peers bench-units bench-sinks reference docs pictures release-check check format lint types audit lock clean
+.PHONY: help install demo test test-install test-ui test-celery soak readers conformance bench bench-content bench-peers bench-units sizing bench-sinks reference docs pictures release-check check format lint types audit lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -75,6 +75,10 @@ bench-peers: install ## measure other people's readers beside ours, each in an e
 
 bench-units: install ## measure what a page and a run cost, for docs/sizing.md (PARTS="pages indexes airflow"; some minutes)
 	@$(BIN)/python -m benchmarks.units $(PARTS)
+
+ARGS ?= --pages 100000
+sizing: install ## reckon what a wiki needs (ARGS="--pages 300000 --interval 15m", see docs/sizing.md)
+	@$(BIN)/python -m benchmarks.sizing $(ARGS)
 
 SINKS ?=
 bench-sinks: install ## how fast the index step fills each sink, beside its client library alone, and its memory (SINKS="local postgres")

@@ -160,6 +160,13 @@ def _index(job: Mapping[str, Any]) -> dict[str, Any]:
     return {"items": sum(each.written for each in counts)}
 
 
+def _commit(job: Mapping[str, Any]) -> dict[str, Any]:
+    from airflow_provider_confluence.sync.commit import commit
+
+    run, datasource = _context(job)
+    return {"items": commit(run, datasource.id, job["revision"]).counts["written"]}
+
+
 def _take_as_indexed(job: Mapping[str, Any]) -> dict[str, Any]:
     run, datasource = _context(job)
     return {"items": take_as_indexed(run, datasource, job["revision"]).counts["written"]}
@@ -195,7 +202,14 @@ def _run(job: Mapping[str, Any]) -> dict[str, Any]:
     return {"items": changed, "mode": result.mode, "revision": result.revision}
 
 
-_JOBS = {"list": _list, "extract": _extract, "index": _index, "take_as_indexed": _take_as_indexed, "run": _run}
+_JOBS = {
+    "list": _list,
+    "extract": _extract,
+    "index": _index,
+    "commit": _commit,
+    "take_as_indexed": _take_as_indexed,
+    "run": _run,
+}
 
 if __name__ == "__main__":
     _main()
