@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -62,6 +63,39 @@ def together(jobs: Sequence[Mapping[str, Any]]) -> list[Took]:
         process.stdin.write("go\n")
         process.stdin.flush()
     return [_finished(process) for process in processes]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a load took: its plan, and then its shards on so many ``cores``. ``seconds`` are those of the plan and of the extraction."""
+
+    planned: Took
+    seconds: float
+    cpu_seconds: float
+    cores: int
+
+
+def load(job: Mapping[str, Any]) -> Load:
+    """List and extract as a run does, a process for each task: the plan's shards in as many at a time as there are cores.
+
+    :raises RuntimeError: where a step fails, with what it said.
+    """
+    planned = apart({**job, "what": "list"})
+    cores = max(1, min(os.cpu_count() or 1, planned.shards))
+    seconds, cpu_seconds = planned.seconds, planned.cpu_seconds
+    for first in range(0, planned.shards, cores):
+        shards = range(first, min(first + cores, planned.shards))
+        # Shards share what a connection allows, as the operators have it.
+        extract = {
+            **job,
+            "what": "extract",
+            "revision": planned.revision,
+            "in_flight": job["in_flight"] // planned.shards,
+        }
+        took = together([{**extract, "shards": [shard]} for shard in shards])
+        seconds += max(each.seconds for each in took)
+        cpu_seconds += sum(each.cpu_seconds for each in took)
+    return Load(planned, seconds, cpu_seconds, cores)
 
 
 def _started(job: Mapping[str, Any]) -> subprocess.Popen[str]:

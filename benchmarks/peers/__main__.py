@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.files import KINDS, fact
-from benchmarks.loading import DATASOURCE, apart, together
+from benchmarks.loading import DATASOURCE, load
 from benchmarks.peers.judging import judge, text_of_html
 from benchmarks.server import Address, Setting, running
 from benchmarks.suite import EDITIONS, IN_FLIGHT, PER_BODY, PER_REQUEST
@@ -151,23 +150,8 @@ def ours(address: Address, edition: str, pages: int, settings: Mapping[str, Any]
             "folder": folder,
             "settings": settings or {},
         }
-        planned = apart({**job, "what": "list"})
-        seconds = planned.seconds
-        shares = max(1, min(os.cpu_count() or 1, planned.shards))
-        for first in range(0, planned.shards, shares):
-            some = range(first, min(first + shares, planned.shards))
-            extracts = [
-                {
-                    **job,
-                    "what": "extract",
-                    "revision": planned.revision,
-                    "shards": [shard],
-                    "in_flight": IN_FLIGHT // len(some),
-                }
-                for shard in some
-            ]
-            seconds += max(each.seconds for each in together(extracts))
-        return Loaded(pages / seconds, _staged(Path(folder), planned.revision))
+        took = load(job)
+        return Loaded(pages / took.seconds, _staged(Path(folder), took.planned.revision))
 
 
 def _staged(folder: Path, revision: int) -> dict[str, str]:
