@@ -69,13 +69,13 @@ UNSTRUCTURED = Peer("unstructured", "unstructured-ingest", 200, ("cloud",), html
 PEERS = {peer.name: peer for peer in (LANGCHAIN, LLAMAINDEX, UNSTRUCTURED)}
 
 
-class NotInstalledError(Exception):
-    """A peer's environment could not be made."""
+class PeerError(Exception):
+    """A peer could not be installed, or not be run to its end."""
 
 
 # ---------------------------------------------------------------------------------------------- environments
 def install(peer: Peer, uv: str) -> None:
-    """Make the environment of a peer, unless it is there as it is pinned. :raises NotInstalledError: with what uv said."""
+    """Make the environment of a peer, unless it is there as it is pinned. :raises PeerError: with what uv said."""
     stamp = ENVIRONMENTS / peer.name / ".installed"
     pinned = hashlib.sha256(peer.requirements.read_bytes()).hexdigest()
     if stamp.is_file() and stamp.read_text(encoding="ascii") == pinned:
@@ -100,7 +100,7 @@ def install(peer: Peer, uv: str) -> None:
 def _uv(peer: Peer, uv: str, *arguments: str) -> None:
     done = subprocess.run([uv, *arguments], capture_output=True, text=True, check=False)  # noqa: S603 - make's uv
     if done.returncode:
-        raise NotInstalledError(f"{peer.version} could not be installed:\n{done.stderr.strip()}")
+        raise PeerError(f"{peer.version} could not be installed: {done.stderr.strip()[-500:]}")
 
 
 # ---------------------------------------------------------------------------------------------- one load
@@ -113,7 +113,7 @@ class Loaded:
 
 
 def theirs(peer: Peer, address: Address, edition: str, pages: int, *, attachments: bool = False) -> Loaded:
-    """Have a peer load pages. :raises RuntimeError: where it fails, with what it said, or got another number of them."""
+    """Have a peer load pages. :raises PeerError: where it fails, with what it said, or got another number of them."""
     job = {
         "edition": edition,
         "endpoint": address.endpoint,
@@ -133,10 +133,10 @@ def theirs(peer: Peer, address: Address, edition: str, pages: int, *, attachment
             process.stdout.readline()
             out, err = process.communicate("go\n")
         if process.returncode:
-            raise RuntimeError(f"{peer.version} failed on {edition}:\n{err[-2000:]}")
+            raise PeerError(f"{peer.version} failed on {edition}: {err.strip()[-500:]}")
         found = json.loads(texts.read_text(encoding="utf-8"))
         if len(found) != pages:
-            raise RuntimeError(f"{peer.version} got {len(found)} of {pages} pages on {edition}")
+            raise PeerError(f"{peer.version} got {len(found)} of {pages} pages on {edition}")
         return Loaded(pages / json.loads(out.strip().splitlines()[-1])["seconds"], found)
 
 
@@ -185,6 +185,7 @@ def measured(peers: Sequence[Peer], rounds: int, scale: float) -> Iterator[Row |
 def _pages(peers: Sequence[Peer], edition: str, rounds: int, scale: float) -> Iterator[Row | Note]:
     pages = max(DISTINCT_BODIES + 1, int(PAGES * scale))
     own: list[float] = []
+    working = list(peers)
     rates: dict[str, list[float]] = {peer.name: [] for peer in peers}
     texts: dict[str, Mapping[str, str]] = {}
     with running(Setting(edition, pages, views=True, per_request=PER_REQUEST, per_body=PER_BODY)) as address:
@@ -192,11 +193,16 @@ def _pages(peers: Sequence[Peer], edition: str, rounds: int, scale: float) -> It
             mine = ours(address, edition, pages)
             own.append(mine.rate)
             texts["ours"] = mine.texts
-            for peer in peers:
-                loaded = theirs(peer, address, edition, _count(peer, pages, scale))
+            for peer in list(working):
+                try:
+                    loaded = theirs(peer, address, edition, _count(peer, pages, scale))
+                except PeerError as error:
+                    working.remove(peer)
+                    yield Note(f"NOT MEASURED: {error}")
+                    continue
                 rates[peer.name].append(loaded.rate)
                 texts[peer.name] = loaded.texts
-    for peer in peers:
+    for peer in working:
         yield Row(
             f"first load, {edition}: times as many pages/s as {peer.version}",
             f"{statistics.median(own):.0f} pages/s over {pages:,}",
@@ -227,7 +233,11 @@ def _attachments(rounds: int, scale: float) -> Iterator[Row | Note]:
     with running(setting) as address:
         for _ in range(rounds):
             mine = ours(address, edition, pages, {"enable_attachments": True})
-            other = theirs(LLAMAINDEX, address, edition, pages, attachments=True)
+            try:
+                other = theirs(LLAMAINDEX, address, edition, pages, attachments=True)
+            except PeerError as error:
+                yield Note(f"NOT MEASURED: {error}")
+                return
             own.append(mine.rate)
             others.append(other.rate)
             got = [
@@ -248,7 +258,7 @@ def _attachments(rounds: int, scale: float) -> Iterator[Row | Note]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table; the answer is 1 where a peer could not be installed."""
+    """Print the table; the answer is 1 where a peer could not be measured."""
     parser = argparse.ArgumentParser(prog="make bench-peers", description=__doc__)
     parser.add_argument("peers", nargs="*", metavar="PEER", help=f"of {', '.join(PEERS)} (default: all)")
     parser.add_argument("--rounds", type=int, default=3)
@@ -260,21 +270,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if unknown := [name for name in options.peers if name not in PEERS]:
         parser.error(f"there is no peer {unknown[0]}; the peers are {', '.join(PEERS)}")
-    ready, missing = [], []
-    for peer in [PEERS[name] for name in options.peers or PEERS]:
-        try:
-            install(peer, options.uv)
-            ready.append(peer)
-        except NotInstalledError as error:
-            missing.append(str(error))
-            print(f"NOT MEASURED: {error}", file=sys.stderr, flush=True)
     about = f"bodies of 12.5 KB, 50 ms a request and 4 ms a body; medians of {options.rounds} rounds"
     if options.scale != 1:
         about += f"; a quick look at {options.scale:g} of the sizes"
-    rows = measured(ready, options.rounds, options.scale)
-    show(rows, name="make bench-peers", about=about, markdown=options.markdown)
-    for each in missing:
-        print(f"NOT MEASURED: {each.splitlines()[0]}", flush=True)
+    missing: list[Note] = []
+
+    def lines() -> Iterator[Row | Note]:
+        ready = []
+        for peer in [PEERS[name] for name in options.peers or PEERS]:
+            try:
+                install(peer, options.uv)
+                ready.append(peer)
+            except PeerError as error:
+                yield Note(f"NOT MEASURED: {error}")
+        yield from measured(ready, options.rounds, options.scale)
+
+    def watched() -> Iterator[Row | Note]:
+        for line in lines():
+            if isinstance(line, Note) and line.text.startswith("NOT MEASURED"):
+                missing.append(line)
+            yield line
+
+    show(watched(), name="make bench-peers", about=about, markdown=options.markdown)
     return 1 if missing else 0
 
 
