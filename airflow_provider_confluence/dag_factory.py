@@ -48,6 +48,8 @@ MODES = {
 # Constant, so that the same settings always give the same DAG; with catchup off its value means nothing else.
 _START = datetime(2025, 1, 1, tzinfo=timezone.utc)
 _MINUTES_OF_DAY = 24 * 60
+# Airflow's database has 1,000 letters for what a schedule is called in words: 8 minutes would take 15 expressions and 1,300 letters.
+_MOST_CRONS = 5
 
 _DOC = """\
 Keeps the index of datasource `{id}` true to Confluence: *list_changes* finds what changed, *extract* and *index* bring each shard of it
@@ -240,31 +242,39 @@ def _params() -> dict[str, Param]:
 
 
 def _schedule(datasource_id: str, settings: Datasource) -> Any:
-    """Return the timetable: where a cron can say the interval, one with an offset of the datasource's own, so that many spread."""
-    from airflow.sdk import CronTriggerTimetable, DeltaTriggerTimetable
+    """Return the timetable: where crons can say the interval, one with an offset of the datasource's own, so that many spread."""
+    from airflow.sdk import CronTriggerTimetable, DeltaTriggerTimetable, MultipleCronTriggerTimetable
 
     if not settings.enabled:
         return None
     interval = parse_duration(settings.interval)
-    cron = _cron(interval, _hash(datasource_id))
-    return CronTriggerTimetable(cron, timezone="UTC") if cron else DeltaTriggerTimetable(interval)
+    crons = _crons(interval, _hash(datasource_id))
+    if len(crons) > 1:
+        return MultipleCronTriggerTimetable(*crons, timezone="UTC")
+    return CronTriggerTimetable(crons[0], timezone="UTC") if crons else DeltaTriggerTimetable(interval)
 
 
-def _cron(interval: timedelta, spread: int) -> str | None:
-    """Return the cron expression of an interval, or ``None`` where there is no single one (30 seconds, 7 minutes, 90 minutes)."""
+def _crons(interval: timedelta, spread: int) -> list[str]:
+    """Return the cron expressions that together say an interval; none where it does not divide a day, or takes too many of them."""
     minutes, rest = divmod(interval, timedelta(minutes=1))
     if rest or not minutes or _MINUTES_OF_DAY % minutes:
-        return None
+        return []
     offset = spread % minutes
     if minutes == 1:
-        return "* * * * *"
+        return ["* * * * *"]
     if 60 % minutes == 0:
-        return f"{offset}-59/{minutes} * * * *" if minutes < 60 else f"{offset} * * * *"
+        return [f"{offset}-59/{minutes} * * * *" if minutes < 60 else f"{offset} * * * *"]
     if minutes % 60:
-        return None
+        # Such as 90 minutes: an expression for each minute of an hour in which it falls due, with the hours in which it does.
+        hours_by_minute: dict[int, list[str]] = {}
+        for start in range(offset, _MINUTES_OF_DAY, minutes):
+            hours_by_minute.setdefault(start % 60, []).append(str(start // 60))
+        if len(hours_by_minute) > _MOST_CRONS:
+            return []
+        return [f"{minute} {','.join(hours)} * * *" for minute, hours in sorted(hours_by_minute.items())]
     hours = minutes // 60
     hour = f"{offset // 60}-23/{hours}" if hours < 24 else str(offset // 60)
-    return f"{offset % 60} {hour} * * *"
+    return [f"{offset % 60} {hour} * * *"]
 
 
 def _executor_problem(datasource_id: str, own: Mapping[str, Any]) -> str | None:

@@ -332,6 +332,8 @@ def gaps(dag: Any) -> set[timedelta]:
         ("5m", timedelta(minutes=5)),
         ("7m", timedelta(minutes=7)),
         ("30m", timedelta(minutes=30)),
+        ("45m", timedelta(minutes=45)),
+        ("96m", timedelta(minutes=96)),
         ("1h", timedelta(hours=1)),
         ("1h30m", timedelta(minutes=90)),
         ("6h", timedelta(hours=6)),
@@ -342,6 +344,18 @@ def gaps(dag: Any) -> set[timedelta]:
 def test_runs_follow_each_other_at_the_interval(variable: Any, interval: str, expected: timedelta) -> None:
     variable({"docs": {"space": "DOCS", "interval": interval}})
     assert gaps(build_dags()["confluence__docs"]) == {expected}
+
+
+def test_what_airflow_calls_a_schedule_fits_its_database(variable: Any) -> None:
+    from airflow.models.dag import DagModel
+
+    from tests.airflow.deployment import _scheduler_dag
+
+    day = 24 * 60
+    variable({f"every{n}": {"space": "DOCS", "interval": f"{n}m"} for n in range(1, day + 1) if day % n == 0})
+    described = [_scheduler_dag(dag).timetable.description or "" for dag in build_dags().values()]
+    assert max(map(len, described)) <= DagModel.timetable_description.type.length
+    assert sum(bool(text) for text in described) > 25
 
 
 def test_datasources_of_one_interval_are_spread_over_it(variable: Any) -> None:

@@ -27,10 +27,15 @@ MIDNIGHT = datetime(2025, 1, 1, tzinfo=timezone.utc)
 def first_start(schedule: Any) -> float:
     """Return how many minutes after a midnight Airflow's scheduler would start a DAG of this schedule for the first time."""
     from airflow.timetables.base import TimeRestriction
-    from airflow.timetables.trigger import CronTriggerTimetable
+    from airflow.timetables.trigger import CronTriggerTimetable, MultipleCronTriggerTimetable
     from pendulum import instance
 
-    timetable = CronTriggerTimetable(schedule.expression, timezone="UTC")
+    several = [each.expression for each in getattr(schedule, "timetables", ())]
+    timetable = (
+        MultipleCronTriggerTimetable(*several, timezone="UTC")
+        if several
+        else CronTriggerTimetable(schedule.expression, timezone="UTC")
+    )
     info = timetable.next_dagrun_info(
         last_automated_data_interval=None,
         restriction=TimeRestriction(earliest=instance(MIDNIGHT), latest=None, catchup=True),
@@ -39,7 +44,9 @@ def first_start(schedule: Any) -> float:
     return (info.run_after.timestamp() - MIDNIGHT.timestamp()) / 60
 
 
-@pytest.mark.parametrize(("interval", "minutes"), [("5m", 5), ("30m", 30), ("1h", 60), ("6h", 360), ("24h", 1440)])
+@pytest.mark.parametrize(
+    ("interval", "minutes"), [("5m", 5), ("45m", 45), ("1h", 60), ("90m", 90), ("6h", 360), ("24h", 1440)]
+)
 def test_five_hundred_datasources_start_all_over_their_interval(interval: str, minutes: int) -> None:
     dags = build_dags(datasources={f"space-{n}": {"space": f"S{n}", "interval": interval} for n in range(MANY)})
     starts = [first_start(dag.schedule) for dag in dags.values()]
