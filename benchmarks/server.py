@@ -193,7 +193,8 @@ def _cloud_spaces(wiki: Wiki, query: Query, _body: bytes) -> Rows:
 
 
 def _cloud_pages_of_space(wiki: Wiki, query: Query, space_id: str, _body: bytes) -> Rows:
-    return _cloud_rows(wiki, wiki.numbers(int(space_id) - SPACE_ID), query)
+    of = wiki.numbers(int(space_id) - SPACE_ID)
+    return _cloud_rows(wiki, of[::-1] if query.get("sort") == ["-id"] else of, query)
 
 
 def _cloud_rows(wiki: Wiki, of: Sequence[int], query: Query) -> Rows:
@@ -238,6 +239,8 @@ def _cloud_search(wiki: Wiki, query: Query, _body: bytes) -> Rows:
     of: Sequence[int] = wiki.numbers(int(space.group(1))) if space else range(wiki.pages)
     if not re.search(r"\btype\b[^)]*\bpage\b", cql):
         of = ()
+    if ids := re.fullmatch(r"id in \(([\d, ]+)\)", cql):
+        of = _numbers(wiki, ids.group(1).split(", "))
     form = _form(expand)
     some, following, limit = _page(of, query, _most(form))
     rows = [wiki.cloud_detail(n, form=form, expand=expand) for n in some]

@@ -35,6 +35,7 @@ TARGETS = {
         "/rest/api/user/current",
         "/api/v2/spaces?keys=BENCH0&limit=250",
         f"/api/v2/spaces/{SPACE_ID}/pages?status=current&sort=id&limit=20",
+        f"/api/v2/spaces/{SPACE_ID}/pages?status=current&sort=-id&limit=20",
         f"/api/v2/spaces/{SPACE_ID}/permissions?limit=250",
         f"/api/v2/pages?id={','.join(IDS)}&body-format=storage&limit=3&status=current",
         f"/api/v2/pages?space-id={SPACE_ID}&status=current&sort=-modified-date&limit=20",
@@ -49,6 +50,7 @@ TARGETS = {
         f"/api/v2/pages?space-id={SPACE_ID}&limit=20",
         f"/api/v2/pages/{FIRST_ID}?body-format=view&include-version=true",
         f"/rest/api/content/{FIRST_ID}/restriction/byOperation",
+        f"/rest/api/content/search?cql={quote(f'id in ({IDS[0]}, {IDS[1]})')}&expand=metadata.labels&limit=200",
     ],
     "datacenter": [
         "/rest/api/user/current",

@@ -136,10 +136,10 @@ def in_batches(
                 submit()
                 yield from fetched
     finally:
-        _end(pool, stop, running, cut)
+        end(pool, stop, running, cut)
 
 
-def _end(
+def end(
     pool: ThreadPoolExecutor,
     stop: threading.Event,
     running: Iterable[Future[Any]],
@@ -189,4 +189,4 @@ def in_parallel(
         running += [pool.submit(call, value, stop) for value in values]
         return [future.result() for future in running]
     finally:
-        _end(pool, stop, running, cut)
+        end(pool, stop, running, cut)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -146,6 +146,14 @@ class ConfluenceClient(Protocol):
         ``title``, ``url`` and ``space_id`` are the container's to say.
         """
 
+    def read_together(self, *groups: Sequence[Listing]) -> Generator[tuple[Listing, list[Entry]], None, None]:
+        """Yield the entries of several listings as they arrive, a page at a time, with as many requests at a time as may be in flight.
+
+        The listings of a later group are read ahead, but their entries come when all of the earlier groups have ended: some 20,000 are
+        held, and then they wait. Each listing is complete, or not, as if it had been iterated by itself; when one raises, all end.
+        Closing the iterator breaks off what is under way.
+        """
+
     def list_newest(
         self, spaces: Sequence[Space], type_: Literal["page", "blogpost", "attachment", "comment"]
     ) -> list[NewestFirst]:
@@ -260,7 +268,8 @@ class ConfluenceClient(Protocol):
     def find_tree_nodes(self, spaces: Sequence[Space]) -> list[tuple[str, str]]:
         """Return the ``(id, type)`` of folders and their like that a search finds in the spaces; it may lag, and finds none on Data Center.
 
-        ⌈found / 200⌉ requests a space, 1 at least. What the search refuses is as good as not there: nothing raises but the credential.
+        ⌈found / 200⌉ requests for 50 spaces, 1 at least. What the search refuses is as good as not there: nothing raises but for the
+        credential.
         """
 
     def people(self, account_ids: Iterable[str]) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, Final, Literal
 
@@ -17,7 +16,8 @@ from airflow_provider_confluence.confluence.client import (
     NewestFirst,
 )
 from airflow_provider_confluence.confluence.cloud_comments import CloudComments
-from airflow_provider_confluence.confluence.cloud_search import NODES, CloudSearch, Detail
+from airflow_provider_confluence.confluence.cloud_content import CloudContent, CloudReading
+from airflow_provider_confluence.confluence.cloud_search import NODES, CloudSearch
 from airflow_provider_confluence.confluence.paging import (
     Get,
     PagedListing,
@@ -45,6 +45,7 @@ from airflow_provider_confluence.confluence.shared import (
     with_body,
 )
 from airflow_provider_confluence.confluence.space_readers import CloudSpaceReaders
+from airflow_provider_confluence.confluence.together import Calls, Reading
 from airflow_provider_confluence.confluence.transport import (
     MAX_ANSWER_BYTES,
     MAX_TRIES,
@@ -63,7 +64,6 @@ FIND_STATUSES: Final = {"page": "current,archived,trashed,deleted", "blogpost": 
 PLURALS: Final = {"page": "pages", "blogpost": "blogposts", "attachment": "attachments"}
 FEW = 3
 """So few restrictions are asked for one by one: the search may not know what was made a moment ago."""
-_NOTHING_TOLD = Detail(None, None)
 
 
 class CloudClient(ClientOverTransport, ConfluenceClient):
@@ -76,7 +76,7 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
         self._gateway = gateway
         self._links_base: str | None = None
         self._comments = CloudComments(self._get, transport)
-        self._search = CloudSearch(self._get, self.labels_of)
+        self._search = CloudSearch(self._get, self._all_labels)
         self._space_readers = CloudSpaceReaders(self._get)
 
     # ------------------------------------------------------------------------------------------ who and where
@@ -109,23 +109,27 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
 
     # ------------------------------------------------------------------------------------------ listings
     def list_content(self, space: Space, type_: Literal["page", "blogpost"]) -> Listing:
-        """Return current pages or blog posts, oldest id first. ⌈items/250⌉ requests, and ⌈items/200⌉ for labels and restrictions."""
+        """Return current pages or blog posts. ⌈items/250⌉ requests, 1 more where it is walked from both ends, and ⌈items/200⌉ of all
+        listings that are read together for labels and restrictions."""
         path = f"/api/v2/spaces/{quoted_part(space.id)}/{PLURALS[type_]}"
 
-        def walk(progress: Progress) -> Iterator[Iterable[Entry]]:
-            details: Mapping[str, Detail] | None = None
-            # sort=id is stable while things change: what is there throughout is listed once, what is new comes last.
-            params: Params = {"status": self._statuses(type_), "sort": "id", "limit": MOST}
-            for rows in by_cursor(self._get, path, params, progress):
-                if details is None:
-                    details = self._search.details_of_space(space.key, type_, readers=self.tells_readers)
-                for row in rows:
-                    if row.get("status", "current") not in self.shown_statuses:
-                        continue
-                    detail = details.get(str(row.get("id")), _NOTHING_TOLD)
-                    yield [replace(self._entry(row, type_, detail.labels), readers=detail.readers)]
+        # The order of ids is stable while things change: what is there throughout is listed once.
+        def walk(sort: str, progress: Progress) -> Iterator[list[Row]]:
+            return by_cursor(self._get, path, {"status": self._statuses(type_), "sort": sort, "limit": MOST}, progress)
 
-        return PagedListing(walk)
+        return CloudContent(
+            type_,
+            walk,
+            shows=self._shows,
+            entry=lambda row, detail: self._entry(row, type_, detail.labels, detail.readers),
+            read=self.read_together,
+        )
+
+    def _reading(self, calls: Calls, groups: Sequence[Sequence[Any]]) -> Reading:
+        return CloudReading(calls, groups, search=self._search, readers=self.tells_readers)
+
+    def _shows(self, row: Row) -> bool:
+        return row.get("status", "current") in self.shown_statuses
 
     def list_attachments(self, spaces: Sequence[Space]) -> Listing:  # noqa: ARG002  (no filter exists)
         """Return the current attachments of the whole site (``spaces`` cannot filter here), ``space_id`` empty. ⌈n/250⌉ requests."""
@@ -157,7 +161,7 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
         def walk(filters: Params, progress: Progress) -> Iterator[list[Entry]]:
             params: Params = {**filters, "status": self._statuses(type_), "sort": "-modified-date", "limit": MOST}
             for rows in by_cursor(self._get, f"/api/v2/{PLURALS[type_]}", params, progress):
-                current = [row for row in rows if row.get("status", "current") in self.shown_statuses]
+                current = [row for row in rows if self._shows(row)]
                 yield [
                     self._attachment(row, None) if type_ == "attachment" else self._entry(row, type_, None)
                     for row in current
@@ -169,8 +173,7 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
         def walk(progress: Progress) -> Iterator[Iterable[Entry]]:
             params: Params = {"status": self._statuses("attachment"), "limit": MOST}
             for rows in by_cursor(self._get, path, params, progress):
-                shown = [row for row in rows if row.get("status", "current") in self.shown_statuses]
-                yield [self._attachment(row, container) for row in shown]
+                yield (self._attachment(row, container) for row in rows if self._shows(row))
 
         return PagedListing(walk)
 
@@ -193,12 +196,12 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
     def labels_of(self, type_: str, content_ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """Return labels for those ids that are visible. 1 request an id, in parallel."""
 
-        def ask(content_id: str, stop: threading.Event) -> tuple[str, ...]:
-            path = f"/api/v2/{PLURALS.get(type_, 'pages')}/{quoted_part(content_id)}/labels"
-            pages = by_cursor(partial(self._get, cancelled=stop), path, {"limit": MOST}, Progress())
-            return label_names([row for rows in pages for row in rows])
+        return self._labels_by_item(content_ids, partial(self._all_labels, type_))
 
-        return self._labels_by_item(content_ids, ask)
+    def _all_labels(self, type_: str, content_id: str, stop: threading.Event | None = None) -> tuple[str, ...]:
+        path = f"/api/v2/{PLURALS.get(type_, 'pages')}/{quoted_part(content_id)}/labels"
+        pages = by_cursor(partial(self._get, cancelled=stop), path, {"limit": MOST}, Progress())
+        return label_names([row for rows in pages for row in rows])
 
     def look_up(self, type_: Literal["page", "blogpost", "comment"], content_ids: Sequence[str]) -> dict[str, Entry]:
         """Return items by id whatever their status; an absent id has no answer. 1 request for 250 ids; comments 1 or 2 each."""
@@ -255,7 +258,7 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
         wanted = set(ids)
         for rows in by_cursor(get, f"/api/v2/{PLURALS[type_]}", params, Progress()):
             for row in rows:
-                if str(row.get("id")) in wanted and row.get("status", "current") in self.shown_statuses:
+                if str(row.get("id")) in wanted and self._shows(row):
                     wanted.discard(str(row["id"]))
                     yield with_body(self._entry(row, type_, None), row)
 
@@ -295,7 +298,7 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
         return {node.content_id: node for node in found if node is not None}
 
     def find_tree_nodes(self, spaces: Sequence[Space]) -> list[tuple[str, str]]:
-        """Return the ``(id, type)`` of folders and their like that a search finds. ⌈found / 200⌉ requests a space, 1 at least."""
+        """Return the ``(id, type)`` of folders and their like that a search finds. ⌈found / 200⌉ requests for 50 spaces, 1 at least."""
         return self._search.tree_nodes(spaces)
 
     def readers_of(self, type_: str, content_ids: Sequence[str]) -> dict[str, Levels]:  # noqa: ARG002  (the search knows them by id)
@@ -346,7 +349,7 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
         return answer
 
     # ------------------------------------------------------------------------------------------ rows to values
-    def _entry(self, row: Row, type_: str, labels: tuple[str, ...] | None) -> Entry:
+    def _entry(self, row: Row, type_: str, labels: tuple[str, ...] | None, readers: Levels | None = None) -> Entry:
         version = part(row, "version")
         parent = row.get("parentId")
         return Entry(
@@ -365,6 +368,7 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
             last_editor=_person(part(row, "version", "authorId")),
             labels=labels,
             live=row.get("subtype") == "live",
+            readers=readers,
         )
 
     def _attachment(self, row: Row, container: Entry | None) -> Entry:

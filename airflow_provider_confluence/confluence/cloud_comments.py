@@ -90,18 +90,19 @@ class CloudComments:
         search of the named spaces is asked as well: ⌈comments / 200⌉ requests.
         """
 
-        def walk(progress: Progress) -> Iterator[list[Entry]]:
-            settled = False
-            for location, path in PATHS.items():
-                # The order of creation is stable while things change: what is new comes last.
-                for rows in by_cursor(self._get, path, {"sort": "created-date", "limit": MOST}, progress):
-                    found = _current(rows, location)
-                    settled = settled or any(entry.resolution in ("resolved", "dangling") for entry in found)
-                    yield found
-            if not settled:
-                yield from self._search_settled(keys)
+        settled: set[str] = set()
 
-        return PagedListing(walk)
+        def walk(location: str, progress: Progress) -> Iterator[list[Entry]]:
+            # The order of creation is stable while things change: what is new comes last.
+            for rows in by_cursor(self._get, PATHS[location], {"sort": "created-date", "limit": MOST}, progress):
+                found = _current(rows, location)
+                settled.update(entry.resolution for entry in found if entry.resolution in ("resolved", "dangling"))
+                yield found
+
+        def rest(_: Progress) -> Iterator[list[Entry]]:
+            return iter(()) if settled else self._search_settled(keys)
+
+        return PagedListing(*(partial(walk, location) for location in PATHS), last=rest)
 
     def _search_settled(self, keys: Sequence[str]) -> Iterator[list[Entry]]:
         try:

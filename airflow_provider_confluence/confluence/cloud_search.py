@@ -8,11 +8,11 @@ take a minute a space.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from airflow_provider_confluence.confluence.cql import quoted
+from airflow_provider_confluence.confluence.cql import in_list
 from airflow_provider_confluence.confluence.paging import Get, Progress, Row, by_cursor
 from airflow_provider_confluence.confluence.readers import RESTRICTED, Levels, own_readers
 from airflow_provider_confluence.confluence.reading import label_names, part, text_of, whole_number
@@ -30,6 +30,7 @@ _log = logging.getLogger(__name__)
 NODES: Final = {"folder": "folders", "whiteboard": "whiteboards", "database": "databases", "embed": "embeds"}
 AT_A_TIME = 200
 IDS_AT_A_TIME = 100
+KEYS_AT_A_TIME = 50
 _PATH = "/rest/api/content/search"
 
 
@@ -41,41 +42,47 @@ class Detail:
     readers: Levels | None
 
 
+NOTHING_TOLD: Final = Detail(None, None)
+
+
 class CloudSearch:
     """Asks the search.
 
-    :param labels_of: asks for the labels of items by type and ids, where the search cuts them short.
+    :param labels_of: asks for the labels of one item by type and id, where the search cuts them short.
     """
 
-    def __init__(self, get: Get, labels_of: Callable[[str, Sequence[str]], dict[str, tuple[str, ...]]]) -> None:
+    def __init__(self, get: Get, labels_of: Callable[[str, str], tuple[str, ...]]) -> None:
         self._get = get
         self._labels_of = labels_of
         self._is_down = False
 
-    def details_of_space(self, key: str, type_: str, *, readers: bool) -> dict[str, Detail]:
-        """Return labels, and read restrictions where they are wanted, by content id. ⌈items / 200⌉ requests for both together, and 1 for
-        each item whose labels are many.
+    def details(self, types: Mapping[str, str], *, readers: bool) -> dict[str, Detail]:
+        """Return labels, and read restrictions where they are wanted, of items by id. 1 request for all, and 1 for each item whose labels
+        are many.
 
         A search that fails for another reason than the credential leaves them unknown.
+
+        :param types: the items' types by id, :data:`AT_A_TIME` at most.
         """
         found: dict[str, Detail] = {}
         if self._is_down:
             return found
-        many: list[str] = []
         expand = f"metadata.labels,{RESTRICTED}" if readers else "metadata.labels"
+        many: list[str] = []
         try:
-            for row in self._rows(f"space = {quoted(key)} and type = {type_}", expand):
+            for row in self._rows(f"id in ({', '.join(types)})", expand):
                 labels, content_id = _labels(row), text_of(row, "id")
                 found[content_id] = Detail(labels, own_readers(row, cloud=True) if readers else None)
-                if labels is None and isinstance(part(row, "metadata", "labels", "results"), list):
+                if labels is None and content_id in types and isinstance(_listed_labels(row), list):
                     many.append(content_id)
-            for content_id, labels in self._labels_of(type_, many).items():
+            for content_id in many:
+                labels = self._labels_of(types[content_id], content_id)
                 found[content_id] = Detail(labels, found[content_id].readers)
         except CredentialsError:
             raise
         except ConfluenceProviderError as error:
             # Half of a search is as good as the whole of it: of an item that it does not name nothing is known.
-            _log.warning("labels and restrictions of space %s are known for %d items only: %s", key, len(found), error)
+            _log.warning("labels and restrictions are known for %d of %d items only: %s", len(found), len(types), error)
             self._note(error)
         return found
 
@@ -98,17 +105,18 @@ class CloudSearch:
         return found
 
     def tree_nodes(self, spaces: Sequence[Space]) -> list[tuple[str, str]]:
-        """Return the ``(id, type)`` of folders and their like. ⌈found / 200⌉ requests a space, 1 at least.
+        """Return the ``(id, type)`` of folders and their like. ⌈found / 200⌉ requests for 50 spaces, 1 at least.
 
         That CQL knows the type ``folder`` is what several projects rely on; of the other types it is not certain, and a type that it does
         not know spoils a query. So folders are asked for alone where all types together were refused.
         """
         found: dict[tuple[str, str], None] = {}
         types = tuple(NODES)
-        for space in spaces if not self._is_down else ():
-            while True:
+        for start in range(0, len(spaces), KEYS_AT_A_TIME):
+            some = in_list([space.key for space in spaces[start : start + KEYS_AT_A_TIME]])
+            while not self._is_down:
                 try:
-                    for row in self._rows(f"space = {quoted(space.key)} and type in ({', '.join(types)})"):
+                    for row in self._rows(f"space in {some} and type in ({', '.join(types)})"):
                         if str(row.get("type")) in NODES:
                             found.setdefault((text_of(row, "id"), text_of(row, "type")))
                 except CredentialsError:
@@ -117,10 +125,8 @@ class CloudSearch:
                     if isinstance(error, ContractError) and error.status == 400 and len(types) > 1:
                         types = types[:1]
                         continue
-                    _log.warning("folders of space %s were not searched for to the end: %s", space.key, error)
+                    _log.warning("folders of spaces %s were not searched for to the end: %s", some, error)
                     self._note(error)
-                break
-            if self._is_down:
                 break
         return list(found)
 
@@ -133,8 +139,12 @@ class CloudSearch:
         self._is_down = self._is_down or isinstance(error, ConfluenceUnavailableError)
 
 
+def _listed_labels(row: Row) -> object:
+    return part(row, "metadata", "labels", "results")
+
+
 def _labels(row: Row) -> tuple[str, ...] | None:
-    listed = part(row, "metadata", "labels", "results")
+    listed = _listed_labels(row)
     if not isinstance(listed, list):
         return None
     limit = whole_number(part(row, "metadata", "labels", "limit"))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from sys import intern
+from types import MappingProxyType
 from typing import Any, Literal
 
 from airflow_provider_confluence.confluence.batches import Tries, in_parallel
@@ -101,14 +103,15 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
     def list_content(self, space: Space, type_: Literal["page", "blogpost"]) -> Listing:
         """Return current pages or blog posts with labels and people. ⌈items/200⌉ requests; twice that before version 7.18."""
 
-        def walk(progress: Progress) -> Iterator[Iterable[Entry]]:
+        def current(progress: Progress) -> Iterator[Iterable[Entry]]:
             for rows in self._rows(space, type_, self._listed, progress):
-                yield [self._entry(row, type_, space) for row in rows if row.get("status", "current") == "current"]
-            if self.archived and type_ == "page":
-                for rows in self._archived_rows(space, progress):
-                    yield [self._entry(row, type_, space) for row in rows if row.get("status") == "archived"]
+                yield self._entries([row for row in rows if row.get("status", "current") == "current"], type_, space)
 
-        return PagedListing(walk)
+        def archived(progress: Progress) -> Iterator[Iterable[Entry]]:
+            for rows in self._archived_rows(space, progress):
+                yield self._entries([row for row in rows if row.get("status") == "archived"], type_, space)
+
+        return PagedListing(current, *([archived] if self.archived and type_ == "page" else []))
 
     def _archived_rows(self, space: Space, progress: Progress) -> Iterator[list[Row]]:
         """Yield the archived pages of a space; none where the server does not know the word.
@@ -144,12 +147,11 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
         Where there is no scan, or its cursor forgets what it lists, they are what the search index knows.
         """
 
-        def walk(progress: Progress) -> Iterator[Iterable[Entry]]:
-            for space in spaces:
-                for rows in self._rows(space, "comment", COMMENTED, progress):
-                    yield self._current_comments(rows)
+        def walk(space: Space, progress: Progress) -> Iterator[Iterable[Entry]]:
+            for rows in self._rows(space, "comment", COMMENTED, progress):
+                yield self._current_comments(rows)
 
-        return PagedListing(walk)
+        return PagedListing(*(partial(walk, space) for space in spaces))
 
     def _rows(self, space: Space, type_: str, expand: str, progress: Progress) -> Iterator[list[Row]]:
         params: Params = {"spaceKey": space.key, "type": type_, "status": "current", "expand": expand, "limit": LIMIT}
@@ -187,13 +189,13 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
         """Return the current attachments of the spaces, as the search index knows them. ⌈n/200⌉ requests."""
         keys = distinct(space.key for space in spaces)
 
-        def walk(progress: Progress) -> Iterator[Iterable[Entry]]:
-            for start in range(0, len(keys), KEYS_AT_A_TIME):
-                cql = f"type = attachment and space in {in_list(keys[start : start + KEYS_AT_A_TIME])}"
-                for rows in self._search(cql, ATTACHED, progress):
-                    yield self._current_attachments(rows, None)
+        def walk(some: Sequence[str], progress: Progress) -> Iterator[Iterable[Entry]]:
+            cql = f"type = attachment and space in {in_list(some)}"
+            for rows in self._search(cql, ATTACHED, progress):
+                yield self._current_attachments(rows, None)
 
-        return PagedListing(walk)
+        parts = (keys[start : start + KEYS_AT_A_TIME] for start in range(0, len(keys), KEYS_AT_A_TIME))
+        return PagedListing(*(partial(walk, some) for some in parts))
 
     def list_newest(
         self, spaces: Sequence[Space], type_: Literal["page", "blogpost", "attachment", "comment"]
@@ -420,25 +422,37 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
         return {account: name for account, name in found if name is not None}
 
     # ------------------------------------------------------------------------------------------ rows to values
-    def _entry(self, row: Row, type_: str, space: Space | None) -> Entry:
+    def _entries(self, rows: Sequence[Row], type_: str, space: Space) -> Iterator[Entry]:
+        """Return the entries of rows, made when they are taken; what must be asked for that is asked now."""
+        many = {text_of(row, "id"): self._labels(row) for row in rows if _has_many_labels(row)}
+        return (self._entry(row, type_, space, many) for row in rows)
+
+    def _entry(
+        self,
+        row: Row,
+        type_: str,
+        space: Space | None,
+        many: Mapping[str, tuple[str, ...] | None] = MappingProxyType({}),
+    ) -> Entry:
         ancestors = row.get("ancestors")
         parent = ancestors[-1] if type_ == "page" and isinstance(ancestors, list) and ancestors else None
         space_id = part(row, "space", "id")
         return Entry(
             content_id=text_of(row, "id"),
             type=type_,
-            status=str(row.get("status") or "current"),
+            # Hundreds of thousands of entries share a few of these.
+            status=intern(str(row.get("status") or "current")),
             title=str(row.get("title") or ""),
             version=whole_number(part(row, "version", "number")) or 1,
-            space_id=str(space_id) if space_id else (space.id if space is not None else ""),
+            space_id=intern(str(space_id)) if space_id else (space.id if space is not None else ""),
             parent_id=text_of(parent, "id") if parent else None,
-            parent_type=str(parent.get("type") or "page") if parent else None,
+            parent_type=intern(str(parent.get("type") or "page")) if parent else None,
             url=absolute(self.site, part(row, "_links", "webui")),
             created=instant(part(row, "history", "createdDate")),
             updated=instant(part(row, "version", "when")),
             creator=person(part(row, "history", "createdBy")),
             last_editor=person(part(row, "version", "by")),
-            labels=self._labels(row),
+            labels=many[str(row["id"])] if many and str(row["id"]) in many else self._labels(row),
             readers=own_readers(row, cloud=False) if self.tells_readers else None,
         )
 
@@ -446,8 +460,7 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
         listed = part(row, "metadata", "labels", "results")
         if not isinstance(listed, list):
             return None
-        limit = whole_number(part(row, "metadata", "labels", "limit"))
-        if part(row, "metadata", "labels", "_links", "next") or (limit and len(listed) >= limit):
+        if _has_many_labels(row):
             try:
                 return self._all_labels(text_of(row, "id"))
             except AbsentError:
@@ -477,3 +490,10 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
             media_type=text_or_none(part(row, "extensions", "mediaType") or part(row, "metadata", "mediaType")),
             size_bytes=whole_number(part(row, "extensions", "fileSize")),
         )
+
+
+def _has_many_labels(row: Row) -> bool:
+    """Say whether a row cuts its labels short."""
+    labels = part(row, "metadata", "labels")
+    listed, limit = part(labels, "results"), whole_number(part(labels, "limit"))
+    return isinstance(listed, list) and bool(part(labels, "_links", "next") or (limit and len(listed) >= limit))

@@ -7,13 +7,16 @@ them, each id once, and is *complete* only when the last page was read and nothi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qs
 
 from airflow_provider_confluence.confluence.reading import whole_number
 from airflow_provider_confluence.confluence.transport import AbsentError, Answer, Params
 from airflow_provider_confluence.documents import Entry
 from airflow_provider_confluence.errors import ContractError
+
+if TYPE_CHECKING:
+    from airflow_provider_confluence.confluence.together import Reading
 
 MAX_EMPTY_PAGES = 5
 """So many empty pages in a row are followed while each names a next one; filtered rows can leave a page empty, no end is an error."""
@@ -44,6 +47,8 @@ class Progress:
         self.most_rows = most_rows
         self.doubt: str | None = None
         self.answers = 0
+        self.goes_on = False
+        """Whether the last answer named a next page."""
         self.dropped: frozenset[str] = frozenset()
         """Parameters that the server did not take behind a cursor: it may have forgotten them."""
 
@@ -53,35 +58,88 @@ class Progress:
             self.doubt = why
 
 
-class PagedListing:
-    """Entries as they arrive, each id once (see :class:`~airflow_provider_confluence.confluence.client.Listing`)."""
+Walk = Callable[[Progress], Iterator[Iterable[Entry]]]
 
-    def __init__(self, walk: Callable[[Progress], Iterator[Iterable[Entry]]]) -> None:
-        self._walk = walk
+
+class PagedListing:
+    """Entries as they arrive, each id once (see :class:`~airflow_provider_confluence.confluence.client.Listing`).
+
+    :param walks: what yields them page by page. Walks do not hang on each other: where threads are there they go on at the same time.
+    :param last: a walk that begins when the others have ended.
+    """
+
+    def __init__(self, *walks: Walk, last: Walk | None = None) -> None:
+        self._walks = walks
+        self._last = last
+        self._progress = [Progress() for _ in (*walks, last)]
+        self._seen: set[str] = set()
+        self._left = len(walks)
         self._started = False
         self.complete = False
         self.doubt: str | None = None
 
     def __iter__(self) -> Iterator[Entry]:
         """Yield the entries. :raises RuntimeError: when iterated again: the second time could be another truth."""
+        self._start()
+        return self._entries()
+
+    def begin(self, reading: Reading) -> None:
+        """Read it beside other listings. :raises RuntimeError: when it was read before."""
+        self._start()
+        for walk, progress in zip(self._walks, self._progress, strict=False):
+            self._walk(reading, walk, progress)
+        if not self._walks:
+            self._ended(reading)
+
+    def _walk(self, reading: Reading, walk: Walk, progress: Progress) -> None:
+        reading.walk(
+            self,
+            self._pages(walk, progress),
+            take=lambda page: reading.deliver(self, self._fresh(page)),
+            ended=lambda: self._ended(reading),
+        )
+
+    def _ended(self, reading: Reading) -> None:
+        self._left -= 1
+        if self._left > 0:
+            return
+        if self._last is not None:
+            last, self._last = self._last, None
+            self._walk(reading, last, self._progress[-1])
+            return
+        self._judge()
+        reading.finish(self)
+
+    def _start(self) -> None:
         if self._started:
             raise RuntimeError("a listing can be iterated once; list again")
         self._started = True
-        return self._entries()
 
     def _entries(self) -> Iterator[Entry]:
-        progress = Progress()
-        seen: set[str] = set()
+        walks = (*self._walks, *([self._last] if self._last is not None else []))
+        for walk, progress in zip(walks, self._progress, strict=False):
+            for page in self._pages(walk, progress):
+                yield from self._fresh(page)
+        self._judge()
+
+    def _pages(self, walk: Walk, progress: Progress) -> Iterator[Iterable[Entry]]:
         try:
-            for entries in self._walk(progress):
-                for entry in entries:
-                    if entry.content_id not in seen:
-                        seen.add(entry.content_id)
-                        yield entry
+            yield from walk(progress)
         except AbsentError as error:
             progress.distrust(str(error))
-        self.doubt = progress.doubt
-        self.complete = progress.doubt is None
+
+    def _fresh(self, entries: Iterable[Entry]) -> list[Entry]:
+        fresh = []
+        for entry in entries:
+            if entry.content_id not in self._seen:
+                self._seen.add(entry.content_id)
+                fresh.append(entry)
+        return fresh
+
+    def _judge(self) -> None:
+        self._seen.clear()
+        self.doubt = next((progress.doubt for progress in self._progress if progress.doubt is not None), None)
+        self.complete = self.doubt is None
 
 
 class PagedNewestFirst:
@@ -160,11 +218,12 @@ def by_cursor(
         new = len(ids)
         ids.update(str(row.get("id")) for row in rows)
         new = len(ids) - new
+        following = _next_query(answer)
+        progress.goes_on = following is not None
         if rows:
             yield rows
         if new < len(rows):
             progress.distrust(f"{path} listed {len(rows) - new} items again")
-        following = _next_query(answer)
         if following is None:
             return
         if len(ids) > progress.most_rows:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ from airflow_provider_confluence.confluence.downloads import Downloads
 from airflow_provider_confluence.confluence.identity import read_identity
 from airflow_provider_confluence.confluence.readers import NOBODY, Levels, read_restrictions
 from airflow_provider_confluence.confluence.reading import distinct, part
+from airflow_provider_confluence.confluence.together import Calls, Reading
 from airflow_provider_confluence.confluence.transport import MAX_TRIES, AbsentError, Transport
 from airflow_provider_confluence.documents import Entry, Failure
 
@@ -102,6 +103,14 @@ class ClientOverTransport:
         return in_batches(
             each, list(ids), type_=type_, threads=threads, cut=cut_all, check=self.identity, first_batch=1
         )
+
+    def read_together(self, *groups: Sequence[Any]) -> Generator[tuple[Any, list[Entry]], None, None]:
+        """Yield the entries of several listings as they arrive, with as many requests at a time as may be in flight."""
+        calls = Calls(self._transport.gate.max_in_flight, self._transport.on_behalf_of, self._transport.cut)
+        return self._reading(calls, groups).__iter__()
+
+    def _reading(self, calls: Calls, groups: Sequence[Sequence[Any]]) -> Reading:
+        return Reading(calls, groups)
 
     def identity(self) -> Identity:
         """Return who we are. 1 request. :raises CredentialsError: for a refused token, and for an anonymous answer."""

@@ -12,8 +12,8 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
@@ -116,6 +116,7 @@ class Transport:
         self._opened_for: str | None = None
         self._was_answered = False
         self._in_use = InUse()
+        self._caller = threading.local()
         self.requests_made = 0
         self.throttled_seconds = 0.0
 
@@ -171,6 +172,15 @@ class Transport:
     def cut(self, cancelled: threading.Event) -> None:
         """Break off the requests of a caller who has stopped; to be repeated until its threads have ended."""
         self._in_use.cut(cancelled)
+
+    @contextmanager
+    def on_behalf_of(self, stop: threading.Event) -> Iterator[None]:
+        """Let this thread's requests end when that event is set, where they name no other one."""
+        self._caller.stop = stop
+        try:
+            yield
+        finally:
+            self._caller.stop = None
 
     # ------------------------------------------------------------------------------------------ the way
     def base(self, patience: Patience) -> str:
@@ -285,6 +295,7 @@ class Transport:
         cancelled: threading.Event | None = None,
     ) -> T:
         """Return what an attempt comes to, which is repeated after a setback as often as makes sense, with the waits that are asked for."""
+        cancelled = cancelled or getattr(self._caller, "stop", None)
         patience = Patience(self.gate.patience_seconds, where, cancelled)
         try:
             tries = 0

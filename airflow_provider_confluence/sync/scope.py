@@ -185,8 +185,8 @@ class Scope:
         """Return the folders and their like that a search finds and that belong to the datasource, though no item of it stands below them.
 
         None where certain labels are wanted: what has no labels is in only for what stands below it. The search may lag or find nothing;
-        what it misses is no reason to take anything for gone. Cost in requests: ⌈found / 200⌉ a space, 1 for each that holds no page, and
-        what is above it and was not seen.
+        what it misses is no reason to take anything for gone. Cost in requests: ⌈found / 200⌉ for 50 spaces, 1 for each that holds no page,
+        and what is above it and was not seen.
         """
         if not set(TREE_TYPES) & set(self._datasource.content_types) or self._datasource.include_labels:
             return {}

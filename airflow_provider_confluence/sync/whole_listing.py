@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from typing import Final, Literal
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient, Listing
 from airflow_provider_confluence.datasource import Datasource
@@ -14,6 +17,7 @@ from airflow_provider_confluence.sync.context import Event, RunContext
 from airflow_provider_confluence.sync.manifest import Record
 
 _EVERY = 250  # items between two words to the observer
+_HOLDERS: Final[tuple[Literal["page", "blogpost"], ...]] = ("page", "blogpost")
 
 
 @dataclass(slots=True)
@@ -53,43 +57,65 @@ class _WholeListing:
         self.found = Listed()
 
     def look(self, known: Mapping[str, Record]) -> Listed:
-        for space in self.spaces.values():
-            for type_ in ("page", "blogpost"):
-                if type_ not in self.datasource.content_types:
-                    continue
-                listing = self.client.list_content(space, type_)
-                count = self._gather(listing, (space.id, type_), f"{type_}s of space {space.key}")
-                if count == 0 and any(r.space_id == space.id and r.type == type_ for r in known.values()):
-                    self._confirm_empty(space)
         spaces = list(self.spaces.values())
+        holders: dict[Listing, tuple[Space, str]] = {
+            self.client.list_content(space, type_): (space, type_)
+            for space in spaces
+            for type_ in _HOLDERS
+            if type_ in self.datasource.content_types
+        }
+        contained: dict[Listing, str] = {}
         if "attachment" in self.datasource.content_types:
-            self._gather_contained(self.client.list_attachments(spaces), "attachment")
-            if self.client.edition == "datacenter":  # a search does not find those of archived pages
-                for page in [e for e in self.found.entries.values() if e.type == "page" and e.status == "archived"]:
-                    self._gather_contained(self.client.attachments_of(page), "attachment")
+            contained[self.client.list_attachments(spaces)] = "attachment"
         if "comment" in self.datasource.content_types:
-            self._gather_contained(self.client.list_comments(spaces), "comment")
+            contained[self.client.list_comments(spaces)] = "comment"
+        counts: Counter[Listing] = Counter()
+
+        def take(listing: Listing, entries: list[Entry]) -> None:
+            counts[listing] += len(entries)
+            if listing in holders:
+                # One of another space moved away while it was listed.
+                self.found.entries.update((e.content_id, e) for e in entries if e.space_id in self.spaces)
+            else:
+                self._add_contained(entries)
+
+        self._read(take, list(holders), list(contained))
+        for listing, (space, kind) in holders.items():
+            self._judge(listing, {(space.id, kind)}, f"{kind}s of space {space.key}")
+            if not counts[listing] and any(r.space_id == space.id and r.type == kind for r in known.values()):
+                self._confirm_empty(space)
+        for listing, kind in contained.items():
+            self._judge_contained(listing, kind)
+        if "attachment" in contained.values() and self.client.edition == "datacenter":
+            self._add_archived_files()
         return self.found
 
-    def _gather(self, listing: Listing, group: tuple[str, str], where: str) -> int:
-        count = 0
-        for entry in listing:
-            count += 1
-            if entry.space_id not in self.spaces:  # it moved away while it was listed
-                continue
-            self.found.entries[entry.content_id] = entry
-            if count % _EVERY == 0:
-                self._tell(where)
-        self._judge(listing, {group}, where)
-        return count
+    def _read(self, take: Callable[[Listing, list[Entry]], None], *groups: Sequence[Listing]) -> None:
+        told = 0
+        with closing(self.client.read_together(*groups)) as arriving:
+            for listing, entries in arriving:
+                take(listing, entries)
+                if len(self.found.entries) - told >= _EVERY:
+                    told = len(self.found.entries)
+                    self._tell("what is there")
 
-    def _gather_contained(self, listing: Listing, type_: str) -> None:
+    def _add_archived_files(self) -> None:
+        """List the attachments of archived pages, which a search does not find."""
+        pages = [e for e in self.found.entries.values() if e.type == "page" and e.status == "archived"]
+        listings = [self.client.attachments_of(page) for page in pages]
+        self._read(lambda _, entries: self._add_contained(entries), listings)
+        for listing in listings:
+            self._judge_contained(listing, "attachment")
+
+    def _add_contained(self, contained: Iterable[Entry]) -> None:
         entries = self.found.entries
-        for entry in listing:
+        for entry in contained:
             container = entries.get(entry.container_id) if entry.container_id else None
             # Comments on an archived page are not indexed.
-            if container is not None and (type_ != "comment" or container.status == "current"):
+            if container is not None and (entry.type != "comment" or container.status == "current"):
                 entries[entry.content_id] = inside(entry, container)
+
+    def _judge_contained(self, listing: Listing, type_: str) -> None:
         self._judge(listing, {(space_id, type_) for space_id in self.spaces}, f"{type_}s")
 
     def _judge(self, listing: Listing, groups: Iterable[tuple[str, str]], where: str) -> None:

@@ -151,7 +151,7 @@ def test_a_large_space_is_listed_in_few_requests(sandbox: Sandbox, open_client: 
     sandbox.requests.clear()
     assert sorted(ids) == sorted(ids_of(listing))
     assert listing.complete
-    assert len(sandbox.requests) <= 6
+    assert len(sandbox.requests) <= 7
 
 
 def test_blog_posts_are_listed_apart_from_pages_beyond_the_first_answer(sandbox: Sandbox, open_client: Open) -> None:

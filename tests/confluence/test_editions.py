@@ -161,12 +161,12 @@ def test_a_search_that_is_refused_for_the_credential_is_an_error(cloud: Sandbox,
 def test_a_space_key_with_quotes_stays_a_key(cloud: Sandbox, open_client: Open) -> None:
     cloud.model.create_space("DOCS")
     cloud.model.create_space("OTHER")
-    cloud.model.create_page("OTHER", "Not yours", labels=["secret"])
-    page = cloud.model.create_page("DOCS", "Mine", labels=["mine"])
+    cloud.model.create_folder("OTHER", "Not yours")
+    folder = cloud.model.create_folder("DOCS", "Mine")
     client = open_client(cloud)
     (space,) = client.spaces(["DOCS"])
-    odd = replace(space, key='DOCS" or space = "OTHER')
-    assert [(e.content_id, e.labels) for e in client.list_content(odd, "page")] == [(page, None)]
+    assert client.find_tree_nodes([space]) == [(folder, "folder")]
+    assert client.find_tree_nodes([replace(space, key='DOCS") or space in ("OTHER')]) == []
 
 
 def test_a_body_without_storage_is_empty_and_adf_is_taken_where_it_is_all_there_is(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from airflow_provider_confluence.errors import ConfluenceProviderError, CredentialsError
@@ -13,6 +15,7 @@ from airflow_provider_confluence.testing.sandbox.faults import (
     RepeatedCursor,
     Respond,
     ShortListing,
+    Tamper,
     TooManyIds,
 )
 from tests.sync.conftest import Poison
@@ -109,13 +112,33 @@ def test_a_page_that_moves_between_spaces_during_the_listing_is_neither_lost_nor
     wiki.definition["space"] = ["OPS", "DOCS"]
     wiki.run()
     page = wiki.model.find("Appendix")
-    # OPS is listed first: the page leaves DOCS after OPS was read, so neither listing names it.
-    listing = During(
-        lambda _: wiki.model.move(page, space="OPS"), route=LISTINGS[wiki.sandbox.edition], times=1, after=1
-    )
-    wiki.sandbox.faults.add(listing)
+    ops_was_read = threading.Event()
+
+    def lists(request, key):
+        if wiki.sandbox.edition == "cloud":
+            return request.path.endswith(f"/spaces/{wiki.model.space(key).id}/pages")
+        return request.path.endswith("/scan") and (request.query["spaceKey"], request.query["type"]) == (
+            [key],
+            ["page"],
+        )
+
+    class OfOps(Tamper):
+        def matches(self, request):
+            return lists(request, "OPS")
+
+    class OfDocs(During):
+        def matches(self, request):
+            return lists(request, "DOCS")
+
+    def move(_):
+        assert ops_was_read.wait(20)
+        wiki.model.move(page, space="OPS")
+
+    # The page leaves DOCS after OPS was read and before DOCS is, so neither listing names it.
+    moves = OfDocs(move)
+    wiki.sandbox.faults.add(OfOps(lambda *_: ops_was_read.set()), moves)
     wiki.run()
-    assert listing.struck == 1
+    assert moves.struck == 1
     assert wiki.indexed() == wiki.expected()
     assert wiki.documents()[page].space.key == "OPS"
 
