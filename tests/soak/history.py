@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import re
+import zlib
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
@@ -28,12 +30,16 @@ class Meanwhile:
         return faults.During(lambda _: do(wiki, self.action, self.number), after=self.after)
 
 
-def make_fault(spec: DrawnFault | Meanwhile, wiki: Any) -> Fault:
-    """Return a fault ready to be switched on; those that lie about listings do not lie about items asked for by id."""
+def make_fault(spec: DrawnFault | Meanwhile, wiki: Any, *, in_flight: int = 1) -> Fault:
+    """Return a fault ready to be switched on; those that lie about listings do not lie about items asked for by id.
+
+    Where several requests are under way at once, which of them comes first hangs on threads: there it strikes by question.
+    """
     if isinstance(spec, Meanwhile):
         return spec.make(wiki)
     fault = spec.make()
-    return OnListings(fault) if fault.lies_about_listings else fault
+    fault = OnListings(fault) if fault.lies_about_listings else fault
+    return fault if in_flight == 1 else ByQuestion(fault)
 
 
 @dataclass(frozen=True)
@@ -199,6 +205,38 @@ class OnListings(Fault):
         return not again and self.fault.matches(request)
 
     def apply(self, request: Any, answer: Any, /) -> Any:
+        return self.fault.apply(request, answer)
+
+
+_PLACES = ("cursor", "start")
+_ONE_IN = 3
+
+
+class ByQuestion(Fault):
+    """Strikes one question in three, and each of them as often, and after as many of its answers, as the fault says.
+
+    A question is what is asked, whatever page of the answer; its pages and its repetitions come one after the other. So what is struck
+    does not hang on the order in which threads ask different questions.
+    """
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(route=fault.route, times=None)
+        self.fault = fault
+        self._asked: Counter[str] = Counter()
+
+    def matches(self, request: Any) -> bool:
+        if not self.fault.matches(request):
+            return False
+        query = sorted((name, values) for name, values in request.query.items() if name not in _PLACES)
+        question = f"{type(self.fault).__name__} {request.method} {request.path} {query} {request.body!r}"
+        before = self._asked[question]
+        self._asked[question] += 1
+        times = self.fault.times
+        is_due = before >= self.fault.after and (times is None or before < self.fault.after + times)
+        return is_due and zlib.crc32(question.encode()) % _ONE_IN == 0
+
+    def apply(self, request: Any, answer: Any, /) -> Any:
+        self.fault.clock = self.clock
         return self.fault.apply(request, answer)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import random
 import re
 import signal
 import sqlite3
@@ -27,6 +28,7 @@ from airflow_provider_confluence.sync.extract import extract
 from airflow_provider_confluence.sync.index import index
 from airflow_provider_confluence.sync.journal import Journal
 from airflow_provider_confluence.testing.sandbox import ManualClock, Model, Readings, Sandbox
+from airflow_provider_confluence.testing.sandbox.server import Observer
 from tests.soak.history import FewRows, History, Step, do, make_fault
 from tests.sync.conftest import Wiki, fill
 from tests.sync.histories import StopAt, Stopped
@@ -209,11 +211,12 @@ def compare(expected: dict[str, dict[str, Any]], indexed: dict[str, dict[str, An
     return found
 
 
-def play(history: History, folder: Path) -> list[Finding]:
+def play(history: History, folder: Path, *, observer: Observer | None = None) -> list[Finding]:
     """Play a history in an empty folder; return what was wrong after any of its runs and after the last reconcile."""
+    random.seed(history.seed)  # what is asked for first of what a run may not ask for in whole is drawn
     clock = ManualClock()
     model = Model(clock=clock, readings=Readings(**history.readings))
-    with Sandbox(history.edition, model) as sandbox:  # type: ignore[arg-type]
+    with Sandbox(history.edition, model, observer=observer) as sandbox:  # type: ignore[arg-type]
         wiki = SoakWiki(sandbox, folder, in_flight=history.in_flight, deployment=history.deployment)
         fill(wiki)
         guide = model.find("Guide")
@@ -230,7 +233,7 @@ def play(history: History, folder: Path) -> list[Finding]:
                 do(wiki, action, argument)
             clock.advance(step.wait_seconds)
             _slow_down(sandbox, history)
-            sandbox.faults.add(*(make_fault(spec, wiki) for spec in step.faults))
+            sandbox.faults.add(*(make_fault(spec, wiki, in_flight=history.in_flight) for spec in step.faults))
             found += [replace(f, text=f"after run {number}: {f.text}") for f in _run(wiki, step)]
             if step.shows_space:
                 model.show_space("DOCS")
