@@ -101,14 +101,14 @@ class Reader(Gatherer):
 
     def blocks(self, element: _Element) -> tuple[Block, ...]:
         """Return what the children of an element say, as blocks."""
-        children = element[:]
-        if len(children) == 1 and (only := children[0]).tag == "p":
+        count = len(element)
+        if count == 1 and (only := element[0]).tag == "p":
             # Nearly every cell and item holds one paragraph; it is read as if it were the whole.
             before, after = element.text, only.tail
             if (not before or before.isspace()) and (not after or after.isspace()):
                 element = only
-                children = element[:]
-        if children:
+                count = len(element)
+        if count:
             return tuple(as_blocks(self.nodes(element)))
         text = element.text
         if text and (text := spaced(text).strip(EDGE)):

@@ -231,7 +231,7 @@ class _Extraction:
             if isinstance(answer, Failure):
                 self._add_failure(batch, item, answer)
                 continue
-            fetched = replace(answer, entry=_as_planned(answer.entry, _entry(item)))
+            fetched = Fetched(_as_planned(answer.entry, _entry(item)), answer.representation, answer.body, answer.whole)
             unchanged = item.why == "live" and has_body(item.body, answer.body)
             if unchanged and answer.entry.version == _entry(item).version:
                 self.fetched += 1
@@ -326,8 +326,15 @@ class _Extraction:
     ) -> None:
         entry = fetched.entry
         surroundings = dict(item.surroundings)
-        surroundings["people"] = self.references.names_for(entry, surroundings["people"])
+        known = surroundings["people"]
+        surroundings["people"] = people = self.references.names_for(entry, known)
         document = assemble(self.plan.datasource, self.plan.revision, entry, surroundings, text)
+        if not fetched.whole:
+            context = ""  # made anew by the next look at everything
+        elif entry == item.entry and people == known:
+            context = item.context  # as the plan has it, of just these
+        else:
+            context = context_hash(entry, surroundings)
         record = Record(
             content_id=entry.content_id,
             type=entry.type,
@@ -335,9 +342,7 @@ class _Extraction:
             space_id=entry.space_id,
             container_id=entry.container_id,
             title=entry.title,
-            context=context_hash(entry, surroundings)
-            if fetched.whole
-            else "",  # made anew by the next look at everything
+            context=context,
             revision=self.plan.revision,
             includes=text.includes,
             body=body,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TypeGuard
 from urllib.parse import quote, quote_plus, urljoin
 
@@ -102,7 +102,7 @@ class References:
             if isinstance(reference, model.ContentReference):
                 yield reference.content_id
             elif isinstance(reference, model.UrlReference):
-                title, content_id = read_link(absolute(reference.url, entry, self._client.site), self._client.site)
+                _, title, content_id = _understood(reference.url, entry.url, self._client.site)
                 if content_id is not None and not title:
                     yield content_id
 
@@ -217,8 +217,7 @@ class _Resolver:
         if isinstance(reference, model.AttachmentReference):
             return self._attachment(reference)
         if isinstance(reference, model.UrlReference):
-            url = absolute(reference.url, self._entry, self._site)
-            title, content_id = read_link(url, self._site)
+            url, title, content_id = _understood(reference.url, self._entry.url, self._site)
             if content_id is not None and not title and (target := self._linked(content_id)) is not None:
                 # (What an address says behind its path, such as a place within the page, leads there only as it stands.)
                 return model.Resolved(target.title, url if "#" in url else target.url, content_id)
@@ -263,12 +262,22 @@ class _Resolver:
         return self._targets.shown_at(self._place, content_id)
 
 
-def absolute(url: str, entry: Entry, site: str) -> str:
-    """Return an address as the item in which it stands means it. Never raises."""
+@lru_cache(maxsize=1_000)
+def _understood(url: str, page_url: str, site: str) -> tuple[str, str | None, str | None]:
+    """Return an address as the page on which it stands means it, and the title and the content id that it gives away.
+
+    The look-up, the text and the edges of a page ask the same.
+    """
+    whole = absolute(url, page_url, site)
+    return whole, *read_link(whole, site)
+
+
+def absolute(url: str, page_url: str, site: str) -> str:
+    """Return an address as the page on which it stands means it. Never raises."""
     if _WHOLE.match(url):
         return url
     try:
-        return urljoin(entry.url or f"{site}/", url)
+        return urljoin(page_url or f"{site}/", url)
     except ValueError:  # an author may type anything into a link
         return url
 

@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_confluence.documents import Entry
 from airflow_provider_confluence.sync.references import absolute
 from airflow_provider_confluence.sync.smart_links import read_link
 from tests.sync.conftest import Wiki
@@ -253,9 +252,8 @@ def test_links_by_id_are_looked_up_in_bulk_and_once(sandbox, tmp_path):
     st.sampled_from(["https://h.example/wiki/x", "http://q/z?y"]),
 )
 def test_an_address_is_joined_to_its_page_s_as_the_standard_library_joins_it(scheme, rest, page):
-    entry = Entry("1", "page", "current", "Title", 1, "2", url=page)
     try:
         expected = urljoin(page, scheme + rest)
     except ValueError:
         expected = scheme + rest
-    assert absolute(scheme + rest, entry, "https://h.example/wiki") == expected
+    assert absolute(scheme + rest, page, "https://h.example/wiki") == expected
