@@ -58,6 +58,16 @@ to the sink, *commit* makes it the state from which the next run starts, *verdic
 Trigger with `mode` *full* to extract everything again, and with `allow_mass_delete` to consent to deletions that a red run withheld.
 """
 
+_TASK_DOCS = {
+    "list_changes": "Asks Confluence what there is, compares it with the last commit, and writes down what is to be done. Writes nothing "
+    "to the index. Each shard of what is to be done is one of the mapped tasks that follow.",
+    "extract": "Fetches the items of one shard, makes documents of them, and stages these. A retry fetches only what is missing.",
+    "index": "Writes the staged documents of one shard to the sink, with a receipt for each. Writing again does no harm.",
+    "commit": "Makes what the receipts say the state from which the next run starts, whatever became of the shards. Adds an event to the "
+    "asset when the index changed.",
+    "verdict": "Turns the run red when it missed something, with a sentence why. After a clean run it is skipped.",
+}
+
 
 def build_dags(
     variable: str = DATASOURCES_VARIABLE,
@@ -192,17 +202,20 @@ def _build(
             content_ids="{{ (params.content_ids or []) | join(' ') }}",
             connector_variable=connector_variable,
             problem=problem or no_executor,
+            doc_md=_TASK_DOCS["list_changes"],
             **source,
             **own,
         )
 
         @task_group(group_id="shards")
         def shards(reference: Any) -> None:
-            extract = ConfluenceExtractOperator(task_id="extract", reference=reference, **own)
-            extract >> ConfluenceIndexOperator(task_id="index", reference=reference, **own)
+            extract = ConfluenceExtractOperator(
+                task_id="extract", reference=reference, doc_md=_TASK_DOCS["extract"], **own
+            )
+            extract >> ConfluenceIndexOperator(task_id="index", reference=reference, doc_md=_TASK_DOCS["index"], **own)
 
-        commit = ConfluenceCommitOperator(task_id="commit", datasource_id=slug, **own)
-        verdict = ConfluenceVerdictOperator(task_id="verdict", **judging)
+        commit = ConfluenceCommitOperator(task_id="commit", datasource_id=slug, doc_md=_TASK_DOCS["commit"], **own)
+        verdict = ConfluenceVerdictOperator(task_id="verdict", doc_md=_TASK_DOCS["verdict"], **judging)
         list_changes >> shards.expand(reference=list_changes.output) >> commit >> verdict
     if "params" not in dag_kwargs:
         # Only now: the tasks there are when a DAG gets its parameters each take a deep copy, and a DAG that is made with them judges their

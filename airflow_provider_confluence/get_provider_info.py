@@ -70,6 +70,7 @@ def get_provider_info() -> dict[str, Any]:
                 "to_openlineage_converter": "airflow_provider_confluence.assets.convert_asset_to_openlineage",
             }
         ],
+        "extra-links": ["airflow_provider_confluence.operators._links.ConfluenceLink"],
         "cli": ["airflow_provider_confluence.cli.airflow_group.get_commands"],
         "plugins": [
             {

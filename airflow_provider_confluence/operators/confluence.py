@@ -15,13 +15,21 @@ from airflow.sdk import AssetAlias, BaseOperator, TriggerRule
 
 from airflow_provider_confluence.assets import create_asset
 from airflow_provider_confluence.operators._deployment import CONNECTOR_VARIABLE, DATASOURCES_VARIABLE
-from airflow_provider_confluence.operators._progress import Progress, in_words
+from airflow_provider_confluence.operators._links import ConfluenceLink
+from airflow_provider_confluence.operators._progress import (
+    Progress,
+    in_words,
+    labels_of_shards,
+    spaces_in_words,
+    tell_notes,
+)
 
 if TYPE_CHECKING:
     from airflow.sdk import Asset, Context
 
     from airflow_provider_confluence.confluence.client import ConfluenceClient
     from airflow_provider_confluence.datasource import Datasource
+    from airflow_provider_confluence.sync.commit import RunResult
     from airflow_provider_confluence.sync.context import RunContext
 
 __all__ = [
@@ -39,6 +47,7 @@ SUPERSEDED_KEY = "superseded"
 TROUBLE_KEY = "trouble"
 MOST_SENTENCES = 10
 _UNSET: Any = object()
+_FAILURES_IN_LOG = 5
 
 
 def asset_of(datasource_id: str) -> Asset:
@@ -54,6 +63,8 @@ class _ConfluenceOperator(BaseOperator):
 
     time_limit: ClassVar[timedelta]
     ui_color = "#deebff"
+    operator_extra_links = (ConfluenceLink(),)
+    confluence_url = ""
 
     def __init__(
         self,
@@ -95,9 +106,12 @@ class _ConfluenceOperator(BaseOperator):
     def _step(self, context: Context) -> Any:
         raise NotImplementedError
 
+    def _progress(self, context: Context, step: str, datasource_id: str) -> Progress:
+        return Progress(self.log, context, datasource_id=datasource_id, step=step)
+
     def _run_context(
         self,
-        context: Context,
+        progress: Progress,
         *,
         conn_id: str | None = None,
         shares: int = 1,
@@ -107,8 +121,6 @@ class _ConfluenceOperator(BaseOperator):
         from airflow_provider_confluence.hooks.confluence import ConfluenceHook
         from airflow_provider_confluence.operators import _deployment as deployment
         from airflow_provider_confluence.sync.context import RunContext
-
-        progress = Progress(self.log, context)
 
         def connect(datasource: Datasource) -> ConfluenceClient:
             hook = ConfluenceHook(conn_id or datasource.conn_id)
@@ -196,20 +208,39 @@ class ConfluenceListChangesOperator(_ConfluenceOperator):
         if self.problem is not None:
             raise ConfigurationError(self.problem)
         datasource = self._read_datasource()
-        run = self._run_context(context, patience_seconds=self.patience_seconds, image_to_text=self.image_to_text)
+        progress = self._progress(context, "list_changes", datasource.id)
+        run = self._run_context(progress, patience_seconds=self.patience_seconds, image_to_text=self.image_to_text)
         ti = context["ti"]
+        self.log.info(
+            "datasource %s: %s, by connection %s, mode %s",
+            datasource.id,
+            spaces_in_words(datasource.space),
+            datasource.conn_id,
+            self.mode,
+        )
         try:
-            plan = list_changes(
-                run, datasource, mode=self.mode, allow_mass_delete=self._consent(), content_ids=self._targets()
-            )
+            with progress.details("Listing Confluence"):
+                plan = list_changes(
+                    run, datasource, mode=self.mode, allow_mass_delete=self._consent(), content_ids=self._targets()
+                )
         except SupersededError as error:
             # The commit runs whatever happens here, and must tell this from a failure.
             ti.xcom_push(SUPERSEDED_KEY, {"newer": error.newer, "message": str(error)})
             raise
-        reference = {"datasource_id": plan.datasource_id, "revision": plan.revision, "shards": plan.shards}
+        self.confluence_url = plan.url
+        self.log.info("planned run %s, mode %s: %s", plan.revision, plan.mode, in_words(plan.counts))
+        tell_notes(self.log, plan.notes)
+        reference = {
+            "datasource_id": plan.datasource_id,
+            "revision": plan.revision,
+            "shards": plan.shards,
+            "url": plan.url,
+        }
         ti.xcom_push(PLAN_KEY, reference)
         ti.xcom_push(COUNTS_KEY, dict(plan.counts))
-        return [{**reference, "shard": shard} for shard in range(plan.shards)]
+        return [
+            {**reference, "shard": shard, "label": label} for shard, label in enumerate(labels_of_shards(plan.items))
+        ]
 
     def _read_datasource(self) -> Datasource:
         from airflow_provider_confluence.operators._deployment import find_datasource
@@ -247,8 +278,23 @@ class _ShardOperator(_ConfluenceOperator):
     time_limit = timedelta(hours=2)
 
     def __init__(self, *, reference: Any, **kwargs: Any) -> None:
+        # In place of 0, 1, 2: what the shard holds.
+        kwargs.setdefault("map_index_template", "{{ task.reference['label'] }}")
         super().__init__(**kwargs)
         self.reference = reference
+
+    def _begin(self, context: Context, step: str) -> Progress:
+        to_do = self.reference
+        self.confluence_url = to_do.get("url", "")
+        self.log.info(
+            "datasource %s, run %s: %s (shard %s of %s)",
+            to_do["datasource_id"],
+            to_do["revision"],
+            to_do.get("label", "its items"),
+            to_do["shard"] + 1,
+            to_do["shards"],
+        )
+        return self._progress(context, step, to_do["datasource_id"])
 
 
 class ConfluenceExtractOperator(_ShardOperator):
@@ -271,14 +317,16 @@ class ConfluenceExtractOperator(_ShardOperator):
         from airflow_provider_confluence.sync.extract import extract
 
         to_do = self.reference
+        progress = self._begin(context, "extract")
         run = self._run_context(
-            context,
+            progress,
             shares=to_do["shards"],
             patience_seconds=self.patience_seconds,
             image_to_text=self.image_to_text,
         )
-        counts = asdict(extract(run, to_do["datasource_id"], to_do["revision"], to_do["shard"]))
-        self.log.info("extracted shard %s: %s", to_do["shard"], in_words(counts))
+        with progress.details("Fetching and converting"):
+            counts = asdict(extract(run, to_do["datasource_id"], to_do["revision"], to_do["shard"]))
+        self.log.info("extracted: %s", in_words(counts))
         return counts
 
 
@@ -292,9 +340,11 @@ class ConfluenceIndexOperator(_ShardOperator):
         from airflow_provider_confluence.sync.index import index
 
         to_do = self.reference
-        run = self._run_context(context)
-        counts = asdict(index(run, to_do["datasource_id"], to_do["revision"], to_do["shard"]))
-        self.log.info("indexed shard %s: %s", to_do["shard"], in_words(counts))
+        progress = self._begin(context, "index")
+        run = self._run_context(progress)
+        with progress.details("Writing to the sink"):
+            counts = asdict(index(run, to_do["datasource_id"], to_do["revision"], to_do["shard"]))
+        self.log.info("indexed: %s", in_words(counts))
         return counts
 
 
@@ -339,10 +389,14 @@ class ConfluenceCommitOperator(_ConfluenceOperator):
 
         ti = context["ti"]
         mirror = Mirror(context, self._asset, self.log)
+        progress = self._progress(context, "commit", self.datasource_id)
         with mirror.trouble_shown(ti.xcom_pull(task_ids=self.list_changes_task_id, key=TROUBLE_KEY)):
-            plan = self._find_plan(ti)
-            run = self._run_context(context)
-            result = commit(run, plan["datasource_id"], plan["revision"])
+            plan = self._find_plan(ti, progress)
+            self.confluence_url = plan.get("url", "")
+            run = self._run_context(progress)
+            self.log.info("datasource %s, run %s", plan["datasource_id"], plan["revision"])
+            with progress.details("Committing"):
+                result = commit(run, plan["datasource_id"], plan["revision"])
         said = verdict(replace(result, problems=_few(result.problems)))
         summary = {
             "datasource_id": result.datasource_id,
@@ -356,14 +410,15 @@ class ConfluenceCommitOperator(_ConfluenceOperator):
             "problems": list(_few(result.problems)),
             "notes": list(_few(result.notes)),
             "verdict": said,
+            "url": self.confluence_url,
         }
-        self.log.info(said)
-        for note in result.notes:
-            self.log.info("note: %s", note)
+        self._tell(result, said)
+        progress.committed(result)
         ti.xcom_push(COUNTS_KEY, summary["counts"])
         mirror.show(result, said, run.storage)
         if result.changed:
             facts: dict[str, Any] = {name: summary[name] for name in ("revision", "mode", "watermark", "counts")}
+            facts["follows"] = result.follows
             context["outlet_events"][self._alias].add(self._asset, extra=facts)
         if result.clean and self.verdict_task_id is not None:
             # Airflow does not push what is returned on this path.
@@ -371,7 +426,25 @@ class ConfluenceCommitOperator(_ConfluenceOperator):
             raise DownstreamTasksSkipped(tasks=[self.verdict_task_id])  # type: ignore[no-untyped-call]
         return summary
 
-    def _find_plan(self, ti: Any) -> Mapping[str, Any]:
+    def _tell(self, result: RunResult, said: str) -> None:
+        self.log.info(said)
+        self.log.info("the index holds: %s", in_words(result.documents))
+        tell_notes(self.log, result.notes)
+        if result.failures:
+            self.log.info("::group::%s items fail", result.counts["failing"])
+            for failure in result.failures[:_FAILURES_IN_LOG]:
+                self.log.info(
+                    "%s %s: %s, %s", failure["type"], failure["content_id"], failure["reason"], failure["message"]
+                )
+            self.log.info("all of them: airflow-confluence failures %s", result.datasource_id)
+            self.log.info("::endgroup::")
+        self.log.info(
+            "the index shows Confluence as of %s; %s",
+            result.watermark,
+            "the asset has an event" if result.changed else "nothing changed in it, so the asset has no event",
+        )
+
+    def _find_plan(self, ti: Any, progress: Progress) -> Mapping[str, Any]:
         from airflow_provider_confluence.errors import ConfigurationError, SupersededError
 
         plan = ti.xcom_pull(task_ids=self.list_changes_task_id, key=PLAN_KEY)
@@ -380,6 +453,7 @@ class ConfluenceCommitOperator(_ConfluenceOperator):
         superseded = ti.xcom_pull(task_ids=self.list_changes_task_id, key=SUPERSEDED_KEY)
         if superseded is not None:
             raise SupersededError(0, superseded["newer"], superseded["message"])
+        progress.came_to_nothing()
         raise ConfigurationError(
             f"there is no plan to commit, because {self.list_changes_task_id} did not finish; its log says why. "
             "Nothing was written and nothing is lost: the next run starts from the last commit"
@@ -404,6 +478,7 @@ class ConfluenceVerdictOperator(_ConfluenceOperator):
         summary = context["ti"].xcom_pull(task_ids=self.commit_task_id)
         if not isinstance(summary, Mapping):
             raise AirflowFailException(f"{self.commit_task_id} left no result to judge; its log says why")
+        self.confluence_url = summary.get("url", "")
         if summary["problems"]:
             raise AirflowFailException(summary["verdict"])
         self.log.info(summary["verdict"])

@@ -44,12 +44,19 @@ _FORMER_SETTINGS = 5
 
 @dataclass(frozen=True, slots=True)
 class PlanReference:
-    """All that a later step needs to find its work: small enough for XCom."""
+    """All that a later step needs to find its work: small enough for XCom. And what people want to know of the plan.
+
+    ``items`` has the number of items of each shard. ``url`` leads to the space, or to the site where there are several.
+    """
 
     datasource_id: str
     revision: int
     shards: int
     counts: Mapping[str, int]
+    mode: str
+    items: tuple[int, ...]
+    notes: tuple[str, ...]
+    url: str
 
 
 @few_collections()
@@ -289,7 +296,20 @@ class _Listing:
         journal.write_plan(plan)
         run.reached("plan_written")
         run.tell(Event("planned", self.datasource.id, plan.counts))
-        return PlanReference(self.datasource.id, revision, len(shards), plan.counts)
+        return PlanReference(
+            datasource_id=self.datasource.id,
+            revision=revision,
+            shards=len(shards),
+            counts=plan.counts,
+            mode=plan.mode,
+            items=plan.shards,
+            notes=plan.notes,
+            url=self._url(),
+        )
+
+    def _url(self) -> str:
+        urls = [space.url for space in self.spaces.values()]
+        return urls[0] if len(urls) == 1 and urls[0] else self.client.site
 
     # ---------------------------------------------------------------- before listing
     def _check_head(self, head: Head | None) -> None:

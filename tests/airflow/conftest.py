@@ -68,3 +68,9 @@ def _deployment(sandbox: Sandbox, folder: Path, monkeypatch: pytest.MonkeyPatch)
     deployment.connect()
     deployment.define()
     return deployment
+
+
+@pytest.fixture
+def two_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the wiki of six pages two shards of three."""
+    monkeypatch.setattr("airflow_provider_confluence.sync.upserts.ITEMS_PER_SHARD", 3)

@@ -17,12 +17,6 @@ ALL = {"Home", "Page 1", "Page 2", "Page 3", "Page 4", "Page 5"}
 BODIES = "/api/v2/pages"
 
 
-@pytest.fixture
-def two_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the wiki of six pages two shards of three."""
-    monkeypatch.setattr("airflow_provider_confluence.sync.upserts.ITEMS_PER_SHARD", 3)
-
-
 def claim_anew(deploy: Deployment) -> int:
     """Claim the datasource as a newer run would."""
     return Journal(Storage(deploy.storage), deploy.id).claim(0)

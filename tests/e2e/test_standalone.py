@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import re
 import sqlite3
 import subprocess
 import sys
@@ -19,9 +20,11 @@ from airflow_provider_confluence.testing.sandbox import Sandbox
 from airflow_provider_confluence.testing.standalone import Standalone, wait_until
 from tests.content.attachment_files import pdf
 from tests.contracts.checker import ContractChecker
+from tests.statsd import Statsd
 
 pytestmark = pytest.mark.timeout(900)
-DAGS = Path(__file__).parents[2] / "dags"
+ROOT = Path(__file__).parents[2]
+DAGS = ROOT / "dags"
 
 
 def fill(sandbox):
@@ -80,6 +83,28 @@ def left(home):
     return found
 
 
+def story(airflow, dag_id, run_id, task):
+    """Return what a task told at INFO, without what Airflow itself says: the lines, those within a group indented."""
+    path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances/{task['task_id']}"
+    lines = airflow.call("GET", f"{path}/logs/{task['try_number']}?map_index={task['map_index']}")["content"]
+    told, depth = [], 0
+    for line in lines:
+        if "airflow_provider_confluence" not in (line.get("logger") or "") or line["level"] == "debug":
+            continue
+        depth -= line["event"] == "::endgroup::"
+        told.append("  " * depth + line["event"])
+        depth += line["event"].startswith("::group::")
+    assert depth == 0, told
+    return told
+
+
+def documented_metrics():
+    """Return the table of the page: name, kind, names of tags."""
+    page = (ROOT / "docs" / "metrics.md").read_text()
+    rows = re.findall(r"^\| `(confluence\.\w+)` \| (\w+) \| ([^|]+) \|", page, re.MULTILINE)
+    return {(name, kind, tuple(sorted(re.findall(r"`(\w+)`", tags)))) for name, kind, tags in rows}
+
+
 def run_again(airflow, dag_id):
     run_id = airflow.trigger(dag_id)
     return run_id, airflow.wait_for_run(dag_id, run_id)
@@ -90,9 +115,12 @@ def test_two_datasources_stay_true_to_two_confluences(tmp_path):
     with (
         Sandbox("cloud", observer=checkers["cloud"]) as cloud,
         Sandbox("datacenter", observer=checkers["datacenter"]) as datacenter,
-        Standalone(tmp_path / "airflow", DAGS, environment={"AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG"}) as airflow,
+        Statsd("confluence.") as statsd,
+        Standalone(
+            tmp_path / "airflow", DAGS, environment={"AIRFLOW__LOGGING__LOGGING_LEVEL": "DEBUG", **statsd.environment}
+        ) as airflow,
     ):
-        sandboxes = {"cloud": fill(cloud), "server": fill(datacenter)}
+        sandboxes = {"docs": fill(cloud), "server": fill(datacenter)}
         for name, sandbox in sandboxes.items():
             airflow.set_connection(
                 name, conn_type="confluence", host=sandbox.endpoint, login=sandbox.username, password=sandbox.token
@@ -112,9 +140,32 @@ def test_two_datasources_stay_true_to_two_confluences(tmp_path):
             assert titles(airflow, f"index_{name}", "assemble quayside") == ["drill.pdf"]
             assert titles(airflow, f"index_{name}", "turn the handle") == ["Guide"]
 
+        # ------------------------------------------------------------ the logs tell the story, and lead to the space
+        # The schedule's own run came first, and found everything.
+        run_id = airflow.runs("confluence__server")[0]["dag_run_id"]
+        worked = [task for task in airflow.tasks("confluence__server", run_id) if task["state"] == "success"]
+        assert len(worked) == 4
+        for task in worked:
+            told = story(airflow, "confluence__server", run_id, task)
+            assert 4 <= len(told) <= 12, told
+            assert told[0].startswith("datasource server"), told
+            link = f"/dags/confluence__server/dagRuns/{quote(run_id, safe='')}/taskInstances/{task['task_id']}/links"
+            found = airflow.call("GET", f"{link}?map_index={task['map_index']}")["extra_links"]
+            assert found == {"Confluence": f"{datacenter.endpoint}/display/DOCS"}
+            if task["map_index"] >= 0:
+                assert task["rendered_map_index"] == "items 1–5"
+
+        # ------------------------------------------------------------ what statistics are told is what happened
+        for name, sandbox in sandboxes.items():
+            wait_until(lambda name=name: statsd.total("confluence.runs", datasource_id=name), 30, "the run is counted")
+            assert statsd.total("confluence.requests", datasource_id=name) == len(sandbox.requests)
+            for counted in ("written", "added", "fetched"):
+                assert (counted, statsd.total(f"confluence.{counted}", datasource_id=name)) == (counted, 5)
+            assert statsd.last("confluence.documents", datasource_id=name) == 5
+
         # ------------------------------------------------------------ the commands see what Airflow's database holds
         for line, expected in (
-            ("check cloud --json", "connection cloud: read from Airflow's database"),
+            ("check docs --json", "connection docs: read from Airflow's database"),
             ("status --json", '"Variable confluence_datasources": "Airflow\'s database"'),
             ("search --queue index_server turn handle", "Guide"),
         ):
@@ -140,7 +191,7 @@ def test_two_datasources_stay_true_to_two_confluences(tmp_path):
             assert titles(airflow, f"index_{name}", "fresh press") == ["Arrived"]
 
         # ------------------------------------------------------------ a task of the finished run, cleared by hand, does no harm
-        dag_id = "confluence__cloud"
+        dag_id = "confluence__docs"
         run_id = airflow.runs(dag_id)[-1]["dag_run_id"]
         airflow.call(
             "POST",
@@ -159,19 +210,29 @@ def test_two_datasources_stay_true_to_two_confluences(tmp_path):
             "the cleared index task skips",
         )
         assert airflow.wait_for_run(dag_id, run_id) == "success"
-        assert titles(airflow, "index_cloud", "push the lever") == ["Guide"]
-        assert count(airflow, "index_cloud") == 5
+        assert titles(airflow, "index_docs", "push the lever") == ["Guide"]
+        assert count(airflow, "index_docs") == 5
 
         # ------------------------------------------------------------ a wrong token fails at once, without retries
         airflow.set_connection(
-            "cloud", conn_type="confluence", host=cloud.endpoint, login=cloud.username, password="not-the-token"
+            "docs", conn_type="confluence", host=cloud.endpoint, login=cloud.username, password="not-the-token"
         )
         run_id, state = run_again(airflow, dag_id)
         assert state == "failed"
         listed = next(task for task in airflow.tasks(dag_id, run_id) if task["task_id"] == "list_changes")
         assert (listed["state"], listed["try_number"]) == ("failed", 1)
         assert "refused the credential" in airflow.failures(dag_id, run_id)[0]
-        assert count(airflow, "index_cloud") == 5
+        assert count(airflow, "index_docs") == 5
+
+        # ------------------------------------------------------------ the page of metrics is the list of metrics
+        wait_until(lambda: statsd.total("confluence.runs", outcome="failed"), 30, "the failed run is counted")
+        assert statsd.list() == documented_metrics()
+        assert statsd.total("confluence.deleted", datasource_id="server") == 1
+        assert statsd.values_of_tags() == {
+            "datasource_id": {"docs", "server"},
+            "step": {"list_changes", "extract", "index", "commit"},
+            "outcome": {"clean", "failed"},
+        }
 
         # ------------------------------------------------------------ and no credential lies about, though everything was logged
         users = {cloud.token: cloud.username, "not-the-token": cloud.username, datacenter.token: ""}
