@@ -108,6 +108,17 @@ class Sink(Protocol):
 
 
 @runtime_checkable
+class ReadableSink(Sink, Protocol):
+    """A sink that gives back what was written, so that others can follow it without asking Confluence."""
+
+    def changes(self, datasource_id: str, after: int, until: int) -> Iterator[Document | Tombstone]:
+        """Yield what stands at a revision greater than ``after`` and not greater than ``until``, streaming, in no particular order.
+
+        A document is yielded as it is now, and a tombstone for what was removed. Opens and writes nothing; works before ``open`` too.
+        """
+
+
+@runtime_checkable
 class RebuildingSink(Sink, Protocol):
     """A sink that holds ``atomic_swap``: all of it on an open sink, for the datasource that it was opened for.
 

@@ -12,8 +12,8 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,6 +145,22 @@ class FilesSink:
             if not line.deleted:
                 yield InventoryItem(id_, line.content_id, line.revision)
 
+    def changes(self, datasource_id: str, after: int, until: int) -> Iterator[Document | Tombstone]:
+        """Yield what changed between two revisions; in memory are the ids, not the documents."""
+        storage = self._folder(datasource_id)
+        with _errors(storage):
+            catalog = _catalog.load(storage)
+            wanted: dict[str, set[int]] = {}
+            for id_, line in catalog.lines.items():
+                if not after < line.revision <= until:
+                    continue
+                if line.deleted:
+                    yield Tombstone(id_, datasource_id, line.content_id, line.revision)
+                else:
+                    wanted.setdefault(line.file, set()).add(line.number)
+            for file, numbers in wanted.items():
+                yield from _documents(storage, f"batches/{file}", numbers)
+
     def close(self) -> None:
         """Forget what was found; safe to repeat."""
         self._owner, self._storage, self._catalog = None, None, Catalog()
@@ -248,6 +264,17 @@ class FilesSink:
             if sorted(self._catalog.files) == storage.names("batches"):
                 return
         raise SinkUnavailableError(f"{storage.where()}: others wrote all the time while the manifest was written")
+
+
+def _documents(storage: Storage, name: str, numbers: Container[int]) -> Iterator[Document]:
+    """Yield the documents that stand in some lines of a file."""
+    lines = storage.read_lines(name)
+    if lines is None:
+        raise StorageError(f"{storage.where(name)} was there a moment ago and is not: read again")
+    with closing(lines):
+        for number, value in enumerate(lines):
+            if number in numbers:
+                yield storage.understood(name, lambda line: Document.from_json(line["document"]), value)
 
 
 def line_of(item: Document | Tombstone) -> dict[str, Any]:

@@ -157,6 +157,11 @@ class LocalSink:
             for row in rows:
                 yield InventoryItem(*row)
 
+    def changes(self, datasource_id: str, after: int, until: int) -> Iterator[Document | Tombstone]:
+        """Yield what changed between two revisions; see :meth:`~airflow_provider_confluence.sinks.base.ReadableSink.changes`."""
+        with LocalIndex(self.path) as index:
+            yield from index.changes(datasource_id, after, until)
+
     def close(self) -> None:
         """Close the file; safe to repeat."""
         connection, self._connection, self._owner = self._connection, None, None

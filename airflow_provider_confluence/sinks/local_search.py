@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, get_args
 
-from airflow_provider_confluence.documents import Document, rfc3339
+from airflow_provider_confluence.documents import Document, Tombstone, rfc3339
 from airflow_provider_confluence.permissions import may_read
 from airflow_provider_confluence.sinks import _local_file as local_file
 from airflow_provider_confluence.sinks import _local_readers as readers
@@ -195,6 +195,23 @@ class LocalIndex:
         if document is None or principals is None or may_read(_several(principals), document.permissions):
             return document
         return None
+
+    def changes(self, datasource: str, after: int, until: int) -> Iterator[Document | Tombstone]:
+        """Yield the documents that stand at a revision above ``after`` and not above ``until``, and tombstones of what was removed there.
+
+        Streaming, in no particular order. Until the last one is taken no other call may be made.
+        """
+        values = [searchable(datasource), after, until]
+        with self._snapshot() as connection:
+            for (document,) in connection.execute(
+                "SELECT document FROM doc WHERE datasource_id = ? AND revision > ? AND revision <= ?", values
+            ):
+                yield Document.from_json(json.loads(document))
+            for id_, content_id, revision in connection.execute(
+                "SELECT id, content_id, revision FROM tombstone WHERE datasource_id = ? AND revision > ? AND revision <= ?",
+                values,
+            ):
+                yield Tombstone(id=id_, datasource_id=datasource, content_id=content_id, revision=revision)
 
     def datasources_without_readers(self) -> list[str]:
         """Return the ids of datasources with documents that do not say who may read them, which no search with principals finds."""

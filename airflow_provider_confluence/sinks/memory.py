@@ -78,6 +78,14 @@ class MemorySink:
             if document.datasource_id == datasource_id:
                 yield InventoryItem(document.id, document.content_id, document.revision)
 
+    def changes(self, datasource_id: str, after: int, until: int) -> Iterator[Document | Tombstone]:
+        """Yield what changed between two revisions."""
+        with self.destination.lock:
+            held = list(self.destination.items.values())
+        for item in held:
+            if item.datasource_id == datasource_id and after < item.revision <= until:
+                yield item
+
     def close(self) -> None:
         """Forget the owner; what was written stays with the destination."""
         self._owner = None

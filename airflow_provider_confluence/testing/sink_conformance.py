@@ -27,7 +27,7 @@ import pytest
 
 from airflow_provider_confluence.documents import Document, Tombstone, document_id
 from airflow_provider_confluence.errors import OwnershipError, SinkUnavailableError
-from airflow_provider_confluence.sinks.base import Owner, Sink
+from airflow_provider_confluence.sinks.base import Owner, ReadableSink, Sink
 from airflow_provider_confluence.testing.sink_items import (
     BARELY_TEXT,
     DATASOURCE,
@@ -336,6 +336,26 @@ class SinkConformance:
         sink.write([make_document(10, 1)])
 
         assert len(self.held(sink)) == 11
+
+    def test_what_changed_between_two_revisions_is_given_back(self, make_sink: MakeSink, sink: Sink) -> None:
+        if not isinstance(sink, ReadableSink):
+            pytest.skip("declared: not held (changes)")
+        sink.write([make_document(number, 1) for number in range(4)])
+        sink.write([make_document(0, 2), make_tombstone(1, 2)])
+        sink.write([make_document(0, 3), make_document(2, 3)])
+        sink.flush()
+        reader = make_sink()
+        assert isinstance(reader, ReadableSink)
+
+        def changed(after: int, until: int) -> list[Document | Tombstone]:
+            return sorted(reader.changes(DATASOURCE, after, until), key=lambda item: item.content_id)
+
+        # Page 0 stands at 3 now, and is no change of 2 any more.
+        assert changed(0, 3) == [make_document(0, 3), make_tombstone(1, 2), make_document(2, 3), make_document(3, 1)]
+        assert changed(1, 2) == [make_tombstone(1, 2)]
+        assert changed(2, 3) == [make_document(0, 3), make_document(2, 3)]
+        assert changed(3, 9) == []
+        assert list(reader.changes("another", 0, 9)) == []
 
     # -------------------------------------------------------------------------------------- who may read
     def test_thirty_readers_find_what_they_may_read_of_two_hundred_documents_and_nothing_else(self, sink: Sink) -> None:

@@ -69,6 +69,27 @@ class Deployment:
         """Run the DAG once and return how it ended; with ``until``, how it stands after that task."""
         return start(dag or self.dag(), params, until=until)
 
+    def waiting(self, dag: Any) -> int:
+        """How many assets have had an event that a DAG, which is scheduled on them, was not run for."""
+        from airflow.models.asset import AssetDagRunQueue
+        from airflow.utils.session import create_session
+        from sqlalchemy import func, select
+
+        with create_session() as session:
+            query = select(func.count()).where(AssetDagRunQueue.target_dag_id == dag.dag_id)
+            return session.scalar(query) or 0
+
+    def run_on_event(self, dag: Any, *, until: str | None = None) -> Run:
+        """Run a DAG that is scheduled on the asset, as the scheduler does when an event waits for it."""
+        from airflow.models.asset import AssetDagRunQueue
+        from airflow.utils.session import create_session
+        from sqlalchemy import delete
+
+        assert self.waiting(dag) == 1
+        with create_session() as session:
+            session.execute(delete(AssetDagRunQueue).where(AssetDagRunQueue.target_dag_id == dag.dag_id))
+        return start(dag, {}, until=until)
+
     def when_asked(self, route: str, act: Any) -> None:
         """Do something once, when Confluence is asked for a path that ends so."""
         before, waiting = self.sandbox.observer, [act]

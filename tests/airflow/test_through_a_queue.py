@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_confluence.errors import ConfigurationError
+from airflow_provider_confluence.operators.changes import changes_since
 from airflow_provider_confluence.testing.tcp_proxy import TcpProxy
 from tests.airflow.deployment import Deployment
 from tests.airflow.test_search_server import expected, found
@@ -93,3 +95,6 @@ def test_deletions_and_edits_come_through_as_well(queued: Deployment, opensearch
         counts = counts_of(process)
     assert (counts["written"], counts["deleted"]) == (1, 1)
     assert found(opensearch, queued) == expected(queued)
+    # What followed an asset's event would look for the changes there in vain.
+    with pytest.raises(ConfigurationError, match="the sink queue does not give back what was written"):
+        changes_since(queued.id)

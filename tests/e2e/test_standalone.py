@@ -25,6 +25,7 @@ from tests.statsd import Statsd
 pytestmark = pytest.mark.timeout(900)
 ROOT = Path(__file__).parents[2]
 DAGS = ROOT / "dags"
+EMBEDDINGS = "example_confluence_embeddings"
 
 
 def fill(sandbox):
@@ -98,6 +99,19 @@ def story(airflow, dag_id, run_id, task):
     return told
 
 
+def embedded(airflow, number):
+    """Return what a run of the example came to that an event of the asset started."""
+
+    def ended():
+        runs = airflow.runs(EMBEDDINGS)
+        return runs[number - 1] if len(runs) == number and runs[-1]["state"] in ("success", "failed") else None
+
+    run = wait_until(ended, 180, f"run {number} of the example ends")
+    assert (run["state"], run["run_type"]) == ("success", "asset_triggered")
+    came_to = airflow.xcom(EMBEDDINGS, run["dag_run_id"], "embed", "return_value")
+    return {name: came_to[name] for name in ("documents", "removed")}
+
+
 def documented_metrics():
     """Return the table of the page: name, kind, names of tags."""
     page = (ROOT / "docs" / "metrics.md").read_text()
@@ -132,6 +146,8 @@ def test_two_datasources_stay_true_to_two_confluences(tmp_path):
         # ------------------------------------------------------------ first run: everything is indexed
         for name in sandboxes:
             airflow.wait_for_dag(f"confluence__{name}")
+        airflow.wait_for_dag(EMBEDDINGS)
+        airflow.call("PATCH", f"/dags/{EMBEDDINGS}", {"is_paused": False})
         for name in sandboxes:
             run_id, state = run_again(airflow, f"confluence__{name}")
             assert state == "success"
@@ -139,6 +155,9 @@ def test_two_datasources_stay_true_to_two_confluences(tmp_path):
             assert count(airflow, f"index_{name}") == 5
             assert titles(airflow, f"index_{name}", "assemble quayside") == ["drill.pdf"]
             assert titles(airflow, f"index_{name}", "turn the handle") == ["Guide"]
+
+        # ------------------------------------------------------------ what hangs on the asset was started by its event
+        assert embedded(airflow, 1) == {"documents": 5, "removed": 0}
 
         # ------------------------------------------------------------ the logs tell the story, and lead to the space
         # The schedule's own run came first, and found everything.
@@ -189,6 +208,8 @@ def test_two_datasources_stay_true_to_two_confluences(tmp_path):
             assert titles(airflow, f"index_{name}", "turn the handle") == []
             assert titles(airflow, f"index_{name}", "soon gone") == []
             assert titles(airflow, f"index_{name}", "fresh press") == ["Arrived"]
+
+        assert embedded(airflow, 2) == {"documents": 2, "removed": 1}
 
         # ------------------------------------------------------------ a task of the finished run, cleared by hand, does no harm
         dag_id = "confluence__docs"
