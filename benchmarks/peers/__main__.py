@@ -109,6 +109,7 @@ class Loaded:
     """What a load came to."""
 
     rate: float
+    requests: int
     texts: Mapping[str, str]
 
 
@@ -125,6 +126,7 @@ def theirs(peer: Peer, address: Address, edition: str, pages: int, *, attachment
     }
     with tempfile.TemporaryDirectory() as folder:
         texts = Path(folder) / "texts.json"
+        address.counters()
         command = [str(peer.python), "-W", "ignore", str(HERE / f"ask_{peer.name}.py"), json.dumps(job), str(texts)]
         with subprocess.Popen(  # noqa: S603 - ourselves
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder
@@ -137,7 +139,8 @@ def theirs(peer: Peer, address: Address, edition: str, pages: int, *, attachment
         found = json.loads(texts.read_text(encoding="utf-8"))
         if len(found) != pages:
             raise PeerError(f"{peer.version} got {len(found)} of {pages} pages on {edition}")
-        return Loaded(pages / json.loads(out.strip().splitlines()[-1])["seconds"], found)
+        seconds = json.loads(out.strip().splitlines()[-1])["seconds"]
+        return Loaded(pages / seconds, address.counters()["requests"], found)
 
 
 def ours(address: Address, edition: str, pages: int, settings: Mapping[str, Any] | None = None) -> Loaded:
@@ -150,8 +153,11 @@ def ours(address: Address, edition: str, pages: int, settings: Mapping[str, Any]
             "folder": folder,
             "settings": settings or {},
         }
+        address.counters()
         took = load(job)
-        return Loaded(pages / took.seconds, _staged(Path(folder), took.planned.revision))
+        return Loaded(
+            pages / took.seconds, address.counters()["requests"], _staged(Path(folder), took.planned.revision)
+        )
 
 
 def _staged(folder: Path, revision: int) -> dict[str, str]:
@@ -187,12 +193,13 @@ def _pages(peers: Sequence[Peer], edition: str, rounds: int, scale: float) -> It
     own: list[float] = []
     working = list(peers)
     rates: dict[str, list[float]] = {peer.name: [] for peer in peers}
+    asked: dict[str, int] = {}
     texts: dict[str, Mapping[str, str]] = {}
     with running(Setting(edition, pages, views=True, per_request=PER_REQUEST, per_body=PER_BODY)) as address:
         for _ in range(rounds):
             mine = ours(address, edition, pages)
             own.append(mine.rate)
-            texts["ours"] = mine.texts
+            texts["ours"], asked["ours"] = mine.texts, mine.requests
             for peer in list(working):
                 try:
                     loaded = theirs(peer, address, edition, _count(peer, pages, scale))
@@ -201,12 +208,12 @@ def _pages(peers: Sequence[Peer], edition: str, rounds: int, scale: float) -> It
                     yield Note(f"NOT MEASURED: {error}")
                     continue
                 rates[peer.name].append(loaded.rate)
-                texts[peer.name] = loaded.texts
+                texts[peer.name], asked[peer.name] = loaded.texts, loaded.requests
     for peer in working:
         yield Row(
             f"first load, {edition}: times as many pages/s as {peer.version}",
-            f"{statistics.median(own):.0f} pages/s over {pages:,}",
-            f"{statistics.median(rates[peer.name]):.0f} pages/s over {_count(peer, pages, scale):,}",
+            f"{statistics.median(own):.0f} pages/s over {pages:,} in {asked['ours']} requests",
+            f"{statistics.median(rates[peer.name]):.0f} pages/s over {_count(peer, pages, scale):,} in {asked[peer.name]} requests",
             statistics.median(mine / other for mine, other in zip(own, rates[peer.name], strict=True)),
             TARGET,
             at_most=False,
