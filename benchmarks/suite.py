@@ -248,6 +248,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--markdown", metavar="FILE", help="keep the table there as well: docs/performance.md, or any other file"
     )
     options = parser.parse_args(arguments)
+    if options.markdown and (options.parts or options.scale != 1):
+        parser.error("only a table of all parts, at their sizes, is kept")
     if unknown := [name for name in options.parts if name not in PARTS]:
         parser.error(f"there is no part {unknown[0]}; the parts are {', '.join(PARTS)}")
     bench = Bench(options.rounds, options.scale)

@@ -275,6 +275,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--markdown", metavar="FILE", help="keep the table there as well: docs/performance.md, or any other file"
     )
     options = parser.parse_args(arguments)
+    if options.markdown and (options.peers or options.scale != 1):
+        parser.error("only a table of all peers, at their sizes, is kept")
     if unknown := [name for name in options.peers if name not in PEERS]:
         parser.error(f"there is no peer {unknown[0]}; the peers are {', '.join(PEERS)}")
     about = f"bodies of 12.5 KB, 50 ms a request and 4 ms a body; medians of {options.rounds} rounds"
