@@ -243,27 +243,18 @@ def _table(reader: Reader, element: _Element, found: list[Node]) -> None:
     spans: dict[tuple[int, int], tuple[int, int]] = {}
     stray: list[Node] = []
     captions: list[Node] = []
-
-    def sections(parent: _Element) -> None:
-        if text := parent.text:
-            stray.append(text)
-        for child in parent[:]:
-            tag = child.tag
-            if tag != "tr":
-                tag = _tag(child)
-            if tag == "tr":
-                if row := _row(reader, child, stray, spans, len(rows)):
-                    rows.append(row)
-            elif tag in _SECTIONS and parent is element:
-                sections(child)
-            elif tag == "caption":
-                captions.extend(reader.nodes(child))
-            else:
-                stray.extend(_handled(reader, child))
+    if text := element.text:
+        stray.append(text)
+    for child in element[:]:
+        if child.tag in _SECTIONS or _tag(child) in _SECTIONS:
+            if text := child.text:
+                stray.append(text)
+            for inner in child[:]:
+                _part_of_table(reader, inner, rows, spans, stray, captions)
             if text := child.tail:
                 stray.append(text)
-
-    sections(element)
+        else:
+            _part_of_table(reader, child, rows, spans, stray, captions)
     if stray:
         found.extend(as_blocks(stray))
     if not any(cell.blocks for row in rows for cell in row):
@@ -278,6 +269,29 @@ def _table(reader: Reader, element: _Element, found: list[Node]) -> None:
         found.append(Table(grid(spread), header_rows(spread), caption))
     else:
         found.append(Table(tuple(map(tuple, rows)), headed(rows), caption))
+
+
+# (Not a function within _table that calls itself: that is a cycle, in which a table's cells would outlive their page.)
+def _part_of_table(
+    reader: Reader,
+    element: _Element,
+    rows: list[list[Cell]],
+    spans: dict[tuple[int, int], tuple[int, int]],
+    stray: list[Node],
+    captions: list[Node],
+) -> None:
+    tag = element.tag
+    if tag != "tr":
+        tag = _tag(element)
+    if tag == "tr":
+        if row := _row(reader, element, stray, spans, len(rows)):
+            rows.append(row)
+    elif tag == "caption":
+        captions.extend(reader.nodes(element))
+    else:
+        stray.extend(_handled(reader, element))
+    if text := element.tail:
+        stray.append(text)
 
 
 def _row(
