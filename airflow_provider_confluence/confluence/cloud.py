@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
+from sys import intern
 from typing import Any, Final, Literal
 
 from airflow_provider_confluence.confluence.batches import Tries, in_parallel
@@ -355,17 +356,18 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
         return Entry(
             content_id=text_of(row, "id"),
             type=type_,
-            status=str(row.get("status") or "current"),
+            # Hundreds of thousands of entries share a few of these.
+            status=intern(str(row.get("status") or "current")),
             title=str(row.get("title") or ""),
-            version=whole_number(part(row, "version", "number")) or 1,
-            space_id=str(row.get("spaceId") or ""),
+            version=whole_number(part(version, "number")) or 1,
+            space_id=intern(str(row.get("spaceId") or "")),
             parent_id=str(parent) if parent else None,
-            parent_type=(str(row.get("parentType") or "page")) if parent else None,
+            parent_type=intern(str(row.get("parentType") or "page")) if parent else None,
             url=self._url(part(row, "_links", "webui")),
             created=instant(row.get("createdAt")),
-            updated=instant(part(version, "createdAt") if isinstance(version, Mapping) else None),
+            updated=instant(part(version, "createdAt")),
             creator=_person(row.get("authorId")),
-            last_editor=_person(part(row, "version", "authorId")),
+            last_editor=_person(part(version, "authorId")),
             labels=labels,
             live=row.get("subtype") == "live",
             readers=readers,
@@ -404,4 +406,9 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
 
 
 def _person(account_id: Any) -> Person | None:
-    return Person(str(account_id)) if account_id else None
+    return _known(str(account_id)) if account_id else None
+
+
+@lru_cache(maxsize=4096)
+def _known(account_id: str) -> Person:
+    return Person(account_id)

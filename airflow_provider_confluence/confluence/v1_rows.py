@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from airflow_provider_confluence.confluence.paging import Row
@@ -18,7 +19,13 @@ def person(row: Any) -> Person | None:
     if not isinstance(row, Mapping):
         return None
     key = row.get("userKey") or row.get("username") or row.get("accountId")
-    return Person(str(key), text_or_none(row.get("displayName"))) if key else None
+    return _known(str(key), text_or_none(row.get("displayName"))) if key else None
+
+
+@lru_cache(maxsize=4096)
+def _known(key: str, name: str | None) -> Person:
+    # Hundreds of thousands of entries share a few people.
+    return Person(key, name)
 
 
 def comment(row: Row) -> Entry:

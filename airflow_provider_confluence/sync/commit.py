@@ -11,19 +11,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from airflow_provider_confluence.errors import SupersededError
+from airflow_provider_confluence.errors import StorageError, SupersededError
 from airflow_provider_confluence.sync.attachment_cache import AttachmentCache
 from airflow_provider_confluence.sync.collecting import few_collections
 from airflow_provider_confluence.sync.context import Event, RunContext
 from airflow_provider_confluence.sync.extract import ExtractCounts, extracted
 from airflow_provider_confluence.sync.journal import Head, Journal, Plan
-from airflow_provider_confluence.sync.known import Tally, apply_receipts, reload_known
+from airflow_provider_confluence.sync.known import Known, Tally, apply_receipts, reload_known
 from airflow_provider_confluence.sync.manifest import Record, delete_generation, generations, write_generation
 from airflow_provider_confluence.sync.rebuild import Rebuilding, go_on_rebuilding
 
 # New failures up to this number never make a run red by themselves.
 FEW_FAILURES = 10
 _SHOWN_FAILURES = 50
+# What a result counts of the manifest, and not of its run.
+_STANDING = {"failing", "pending", "documents", "unreadable"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +78,14 @@ def commit(run: RunContext, datasource_id: str, revision: int) -> RunResult:
     journal.fence(revision)
     with journal.while_ours(revision):
         plan = journal.read_plan(revision)
-        known = reload_known(journal, plan)
+        quiet = _quiet_result(journal, head, plan)
+        known = Known() if quiet else reload_known(journal, plan)
         tally = apply_receipts(known.records, journal, plan)
     done = sum(plan.shards) - tally.same + tally.seen
     changes = bool(plan.from_scratch or plan.absorbed or done or plan.counts["left_for_later"])
     journal.fence(revision)
     rebuild = go_on_rebuilding(run, journal, head, plan, known.records)
-    result = _result(run, journal, plan, known.records, tally, rebuild)
+    result = quiet or _result(run, journal, plan, known.records, tally, rebuild)
     if head is None or head.target != plan.target or plan.absorbed:
         absorbed = (journal.find_plan(dead) for dead in plan.absorbed)
         journal.note_destinations([*(dead for dead in absorbed if dead is not None), plan])
@@ -133,6 +136,53 @@ def verdict(result: RunResult) -> str:
     return (
         f"run {result.revision} of {result.datasource_id}: {counts['listed']} listed, {counts['written']} written, "
         f"{counts['deleted']} deleted, {counts['unchanged']} unchanged{more}"
+    )
+
+
+def _quiet_result(journal: Journal, head: Head | None, plan: Plan) -> RunResult | None:
+    """Return what a run comes to whose plan holds nothing to do, without a look at the manifest, which is as the last commit left it.
+
+    ``None`` where there is something to do, or the last commit's own files do not say how things stand.
+    """
+    if head is None or head.revision != plan.base_revision or head.target != plan.target:
+        return None
+    if (
+        plan.from_scratch
+        or plan.absorbed
+        or plan.shards
+        or plan.counts["left_for_later"]
+        or plan.rebuild
+        or head.rebuild
+    ):
+        return None
+    try:
+        last, before = journal.find_plan(head.revision), journal.read_result(head.revision)
+    except StorageError:
+        return None
+    if last is None or before is None or not before.get("counts", {}).keys() >= _STANDING:
+        return None
+    found = journal.storage.understood(journal.result_name(head.revision), _result_from, before)
+    # Of what cannot be read, that part which each look counts by itself.
+    kept = found.counts["unreadable"] - last.counts.get("unreadable", 0)
+    counts = {name: found.counts[name] for name in _STANDING}
+    counts |= {name: plan.counts[name] for name in ("listed", "unchanged", "left_for_later")}
+    counts |= {"restricted": plan.counts.get("restricted", 0), "withheld": plan.withheld}
+    counts["unreadable"] = kept + plan.counts.get("unreadable", 0)
+    return RunResult(
+        datasource_id=plan.datasource.id,
+        revision=plan.revision,
+        mode=plan.mode,
+        changed=False,
+        problems=_problems(plan, Tally()),
+        notes=plan.notes,
+        counts=dict.fromkeys(found.counts, 0) | counts,
+        failures=found.failures,
+        requests=plan.requests,
+        throttled_seconds=0.0,
+        watermark=plan.watermark,
+        reconciled=plan.reconciled.get("at") or None,
+        documents=found.documents,
+        follows=plan.base_revision,
     )
 
 

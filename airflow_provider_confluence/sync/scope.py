@@ -134,6 +134,7 @@ class Scope:
         self._client = client
         self._datasource = datasource
         self._spaces = spaces
+        self._admitted = {space_id for space_id, space in spaces.items() if admits_space(datasource, space)}
 
     def judge(self, entries: Mapping[str, Entry]) -> Judged:
         """Return which of the current items belong to the datasource, with their labels where those decide.
@@ -257,6 +258,8 @@ class Scope:
         return self.readers.is_open(entry) if datasource.leaves_out_restricted else True
 
     def _is_in_a_space(self, datasource: Datasource, entry: Entry) -> bool:
+        if datasource is self._datasource:
+            return entry.space_id in self._admitted
         space = self._spaces.get(entry.space_id)
         return space is not None and admits_space(datasource, space)
 
@@ -269,11 +272,11 @@ class Scope:
 
 
 def _admits_labels(datasource: Datasource, labels: tuple[str, ...] | None) -> bool | None:
-    included, excluded = _lower(datasource.include_labels), _lower(datasource.exclude_labels)
-    if not included and not excluded:
+    if not datasource.include_labels and not datasource.exclude_labels:
         return True
     if labels is None:
         return None
+    included, excluded = _lower(datasource.include_labels), _lower(datasource.exclude_labels)
     found = _lower(labels)
     return not found & excluded and (not included or bool(found & included))
 

@@ -7,6 +7,7 @@ the whole old one, or none. Every file is read by its exact name, so no listing 
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
 import secrets
@@ -15,7 +16,7 @@ import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, TypeVar, cast
 
 from upath import UPath
 
@@ -24,6 +25,10 @@ from airflow_provider_confluence.errors import ConfigurationError, StorageError
 from airflow_provider_confluence.redaction import without_credentials
 
 T = TypeVar("T")
+
+MISREAD = (KeyError, TypeError, ValueError, AttributeError)
+"""What is raised by a reader of JSON that is of another form than was written."""
+_decode = json.JSONDecoder().raw_decode
 
 # What a buffer may hold in memory before it moves to a temporary file.
 _SPOOL_BYTES = 4 * 1024 * 1024
@@ -188,8 +193,9 @@ class Storage:
         with raw, gzip.GzipFile(fileobj=raw) as unpacked:
             yield {}
             try:
-                for line in unpacked:
-                    yield self._object(name, line)
+                # A buffered reader finds the ends of lines in C, GzipFile does not.
+                for line in io.BufferedReader(cast(io.RawIOBase, unpacked), 128 * 1024):
+                    yield self._object(name, line, _line)
                 if raw.tell() == 0:  # gzip takes an empty file for an archive of nothing
                     raise EOFError
             except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -213,13 +219,13 @@ class Storage:
         """Return what ``read`` makes of an object out of a file. :raises StorageError: where it makes nothing of it."""
         try:
             return read(value)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except MISREAD as error:
             raise self.damaged(name) from error
 
     # ---------------------------------------------------------------- inside
-    def _object(self, name: str, data: bytes) -> dict[str, Any]:
+    def _object(self, name: str, data: bytes, read: Callable[[bytes], Any] = json.loads) -> dict[str, Any]:
         try:
-            value = json.loads(data)
+            value = read(data)
         except (ValueError, RecursionError) as error:
             raise self.damaged(name) from error
         if not isinstance(value, dict):
@@ -385,3 +391,12 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _line(data: bytes) -> Any:
+    """Return what json.loads returns of a line, without a guess at its encoding: a manifest has as many lines as items."""
+    text = data.decode("utf-8", "surrogatepass")
+    value, end = _decode(text)
+    if text[end:].strip():
+        raise ValueError
+    return value

@@ -37,6 +37,8 @@ class Surroundings:
         self._archived: dict[str, Entry] = {}
         self._client = client
         self._names: dict[str, str] = {}
+        # By what items hang on: their ways down to it. As many items, and ten times as many steps, share a few of them.
+        self._ways: dict[str, list[dict[str, str]]] = {}
         self.readers: Readers | None = None
         """Who may read the items; set where documents are to say so."""
 
@@ -55,6 +57,7 @@ class Surroundings:
 
     def look_up_parents(self) -> None:
         """Look up what is above the listed items and was not listed itself; what was found before is not asked for again."""
+        self._ways.clear()
         missing = {(e.parent_id, e.parent_type or "page") for e in self._entries.values() if e.parent_id}
         for _ in range(_DEEPEST):
             missing = {
@@ -123,8 +126,17 @@ class Surroundings:
         return found
 
     def _ancestors(self, entry: Entry) -> list[dict[str, str]]:
-        steps, _ = self.steps(entry)
-        return [{"id": content_id, "title": step.title, "url": step.url} for content_id, step in reversed(steps)]
+        """Return the way down to an item; the list belongs to all items that hang on the same one."""
+        if not entry.parent_id:
+            return []
+        way = self._ways.get(entry.parent_id)
+        if way is None:
+            steps, whole = self.steps(entry)
+            way = [{"id": content_id, "title": step.title, "url": step.url} for content_id, step in reversed(steps)]
+            above = (steps[-1][1] if steps else entry).parent_id
+            if whole or (above and self.entry(above) is None):  # a loop looks different from each place in it
+                self._ways[entry.parent_id] = way
+        return way
 
     def steps(self, entry: Entry) -> tuple[list[tuple[str, Entry]], bool]:
         """Return what is above an item in the tree, the nearest first, and whether the way could be followed to the top of the space."""

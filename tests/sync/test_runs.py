@@ -36,6 +36,31 @@ def test_a_quiet_run_fetches_nothing_and_writes_no_new_generation(wiki):
     assert after == before
 
 
+def test_a_quiet_commit_says_what_one_says_that_reads_the_manifest_and_needs_no_manifest(wiki):
+    wiki.definition |= {"enable_permissions": True, "restricted": "include", "cheap_reconcile_requests": 1}
+    wiki.run()
+    manifest = wiki.folder / "state" / "docs" / "manifest"
+
+    def hide(point):
+        if point == "plan_written":
+            manifest.rename(manifest.with_name("hidden"))
+
+    told = []
+    for mode in ("changes", "reconcile"):
+        wiki.reached = hide
+        told.append(wiki.run(mode=mode))
+        manifest.with_name("hidden").rename(manifest)
+        wiki.reached = lambda _: None
+        # Without the last result the manifest must be read.
+        results = sorted(wiki.folder.glob("state/docs/runs/*/result.json"))
+        results[-1].unlink()
+        told.append(wiki.run(mode=mode))
+    for quiet, whole in (told[:2], told[2:]):
+        for name in ("counts", "documents", "failures", "problems", "notes", "changed"):
+            assert getattr(quiet, name) == getattr(whole, name), name
+    assert told[0].counts["documents"] == len(wiki.expected())
+
+
 def test_the_next_run_fetches_only_what_changed_and_removes_what_vanished(wiki):
     wiki.run()
     model = wiki.model
