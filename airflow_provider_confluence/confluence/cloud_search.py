@@ -16,6 +16,7 @@ from airflow_provider_confluence.confluence.cql import in_list
 from airflow_provider_confluence.confluence.paging import Get, Progress, Row, by_cursor
 from airflow_provider_confluence.confluence.readers import RESTRICTED, Levels, own_readers
 from airflow_provider_confluence.confluence.reading import label_names, part, text_of, whole_number
+from airflow_provider_confluence.confluence.shared import numeric
 from airflow_provider_confluence.confluence.transport import Params
 from airflow_provider_confluence.documents import Space
 from airflow_provider_confluence.errors import (
@@ -65,12 +66,13 @@ class CloudSearch:
         :param types: the items' types by id, :data:`AT_A_TIME` at most.
         """
         found: dict[str, Detail] = {}
-        if self._is_down:
+        asked = numeric(list(types))  # what else is said to be an id is no part of a question
+        if self._is_down or not asked:
             return found
         expand = f"metadata.labels,{RESTRICTED}" if readers else "metadata.labels"
         many: list[str] = []
         try:
-            for row in self._rows(f"id in ({', '.join(types)})", expand):
+            for row in self._rows(f"id in ({', '.join(asked)})", expand):
                 labels, content_id = _labels(row), text_of(row, "id")
                 found[content_id] = Detail(labels, own_readers(row, cloud=True) if readers else None)
                 if labels is None and content_id in types and isinstance(_listed_labels(row), list):

@@ -253,6 +253,19 @@ def test_labels_are_asked_for_by_as_many_ids_as_a_question_may_name(cloud: Sandb
     assert len(cloud.requests.matching("*/content/search")) == 1
 
 
+@pytest.mark.parametrize("odd", ['1) or space in ("TWO"', "\ud800", "-1"])
+def test_an_id_that_is_no_number_gets_into_no_question(cloud: Sandbox, open_client: Open, odd: str) -> None:
+    def rename(_: Request, answer: Response) -> None:
+        answer.document["results"][0]["id"] = odd
+
+    cloud.faults.add(Tamper(rename, route="*/spaces/*/pages", times=1))
+    _, found = list_one(cloud, open_client)
+    assert odd in found
+    assert len(found) == PAGES
+    (asked,) = cloud.requests.matching("*/content/search")
+    assert set(asked.query["cql"][0].removeprefix("id in (").removesuffix(")").split(", ")) == found - {odd}
+
+
 def test_the_way_down_is_not_trusted_where_the_server_does_not_go_that_way(cloud: Sandbox, open_client: Open) -> None:
     def ignore(request: Request, answer: Callable[[Request], Response]) -> Response:
         return answer(
