@@ -164,6 +164,10 @@ class ConfluenceClient(Protocol):
         are a listing each. Whether resolving a comment brings it to the top is not known.
         """
 
+    def first_pages(self, listings: Sequence[NewestFirst]) -> list[Iterator[list[Entry]]]:
+        """Return iterators over the pages of several listings, whose first pages are asked for at the same time; what is odd about one is
+        said by its own ``doubt``."""
+
     def attachments_of(self, container: Entry) -> Listing:
         """Return the current attachments of one page or blog post; an invisible container lists nothing and is not complete."""
 

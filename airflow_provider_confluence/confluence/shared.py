@@ -6,11 +6,12 @@ import json
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
-from airflow_provider_confluence.confluence.batches import Tries, in_batches
-from airflow_provider_confluence.confluence.client import Edition, Fetched, Identity
+from airflow_provider_confluence.confluence.batches import Tries, in_batches, in_parallel
+from airflow_provider_confluence.confluence.client import Edition, Fetched, Identity, NewestFirst
 from airflow_provider_confluence.confluence.downloads import Downloads
 from airflow_provider_confluence.confluence.identity import read_identity
 from airflow_provider_confluence.confluence.readers import NOBODY, Levels, read_restrictions
@@ -93,7 +94,8 @@ class ClientOverTransport:
         """Yield what a call returns for each id, in any order, with as many at a time as requests may be in flight."""
 
         def each(batch: Sequence[str], _: Tries, stop: threading.Event) -> list[T]:
-            return [call(content_id, stop) for content_id in batch]
+            with self._transport.on_behalf_of(stop):
+                return [call(content_id, stop) for content_id in batch]
 
         def cut_all(stop: threading.Event) -> None:
             cut()
@@ -108,6 +110,17 @@ class ClientOverTransport:
         """Yield the entries of several listings as they arrive, with as many requests at a time as may be in flight."""
         calls = Calls(self._transport.gate.max_in_flight, self._transport.on_behalf_of, self._transport.cut)
         return self._reading(calls, groups).__iter__()
+
+    def first_pages(self, listings: Sequence[NewestFirst]) -> list[Iterator[list[Entry]]]:
+        """Return iterators over the pages of several listings, whose first pages are asked for at the same time."""
+
+        def begin(pages: Iterator[list[Entry]], stop: threading.Event) -> list[list[Entry]]:
+            with self._transport.on_behalf_of(stop):
+                return [page] if (page := next(pages, None)) is not None else []
+
+        pages = [iter(listing) for listing in listings]
+        firsts = in_parallel(begin, pages, self._transport.gate.max_in_flight, self._transport.cut)
+        return [chain(first, rest) for first, rest in zip(firsts, pages, strict=True)]
 
     def _reading(self, calls: Calls, groups: Sequence[Sequence[Any]]) -> Reading:
         return Reading(calls, groups)

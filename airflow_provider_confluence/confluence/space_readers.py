@@ -6,6 +6,7 @@ space.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -43,6 +44,7 @@ class CloudSpaceReaders:
     def __init__(self, get: Get) -> None:
         self._get = get
         self._has_roles = True
+        self._lock = threading.Lock()
         self._reading_roles: dict[str, bool] = {}
 
     def of(self, space: Space) -> SpaceReaders:
@@ -96,11 +98,10 @@ class CloudSpaceReaders:
         return found
 
     def _may_read(self, role_id: str) -> bool:
-        if not self._reading_roles:
-            for row in self._rows("/api/v2/space-roles"):
-                permits = row.get("spacePermissions")
-                reads = isinstance(permits, list) and "read/space" in permits
-                self._reading_roles[str(row.get("id"))] = reads
+        with self._lock:  # spaces are asked for at the same time, and half of the roles would close what is open
+            if not self._reading_roles:
+                roles = {str(row.get("id")): row.get("spacePermissions") for row in self._rows("/api/v2/space-roles")}
+                self._reading_roles = {i: isinstance(p, list) and "read/space" in p for i, p in roles.items()}
         return self._reading_roles.get(role_id, False)
 
     def _rows(self, path: str) -> Iterable[Row]:

@@ -73,27 +73,30 @@ class _QuickLook:
         # RFC 3339 in one zone and one length compares as time does.
         self.quiet_before = quiet_before = rfc3339(instant(watermark).subtract(minutes=OVERLAP_MINUTES))
         contained: list[Entry] = []
-        for type_ in self.datasource.content_types:
-            if (
-                type_ in TREE_TYPES
-            ):  # they have no list; one that changed is seen on the way up from a changed page, or by a whole listing
-                continue
+        # Folders and their like have no list; one that changed is seen on the way up from a changed page, or by a whole listing.
+        types = [type_ for type_ in self.datasource.content_types if type_ not in TREE_TYPES]
+        newest = [
+            (type_, listing)
+            for type_ in types
             for listing in self.client.list_newest(
                 list(self.spaces.values()), cast(Literal["page", "blogpost", "attachment", "comment"], type_)
-            ):
-                for page in listing:
-                    if listing.doubt is not None:
-                        raise DoubtError(listing.doubt)
-                    self.seen += len(page)
-                    new = [entry for entry in page if self._is_new(entry)]
-                    if type_ in CONTAINED_TYPES:
-                        contained += new
-                    else:
-                        self.entries.update((entry.content_id, entry) for entry in new)
-                    if not new and all(quiet_before > _last_touched(entry) for entry in page):
-                        break
+            )
+        ]
+        # One after the other: whether what hangs on a page is new is seen once the pages are.
+        for (type_, listing), pages in zip(newest, self.client.first_pages([n for _, n in newest]), strict=True):
+            for page in pages:
                 if listing.doubt is not None:
                     raise DoubtError(listing.doubt)
+                self.seen += len(page)
+                new = [entry for entry in page if self._is_new(entry)]
+                if type_ in CONTAINED_TYPES:
+                    contained += new
+                else:
+                    self.entries.update((entry.content_id, entry) for entry in new)
+                if not new and all(quiet_before > _last_touched(entry) for entry in page):
+                    break
+            if listing.doubt is not None:
+                raise DoubtError(listing.doubt)
         self._add_contained(contained)
         self._add_unfinished()
         self._add_includers()

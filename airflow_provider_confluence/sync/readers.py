@@ -9,14 +9,15 @@ where it has.
 from __future__ import annotations
 
 import random
+import threading
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient
-from airflow_provider_confluence.confluence.readers import EVERYBODY, NOBODY, Levels
+from airflow_provider_confluence.confluence.readers import EVERYBODY, NOBODY, Levels, SpaceReaders
 from airflow_provider_confluence.datasource import Datasource
-from airflow_provider_confluence.documents import CONTAINED_TYPES, Entry, Space
+from airflow_provider_confluence.documents import CONTAINED_TYPES, Entry, Failure, Space
 from airflow_provider_confluence.sync.manifest import Record
 
 if TYPE_CHECKING:
@@ -97,6 +98,7 @@ class Readers:
         for type_, content_ids in by_type.items():
             self._own.update(self._client.readers_of(type_, content_ids))
         self._look_up_inherited(wanted.values())
+        self._look_up_spaces({entry.space_id for entry in wanted.values()})
         self.unknown = (self.unknown | {entry.content_id for entry in missing}) - self._own.keys()
         self._found.clear()
 
@@ -115,6 +117,21 @@ class Readers:
             if self._surroundings.entry(entry.parent_id) is None:
                 self._left -= 1
                 self._inherited[entry.content_id] = self._client.inherited_readers(entry.content_id)
+
+    def _look_up_spaces(self, space_ids: set[str]) -> None:
+        """Ask who may see these spaces, at the same time. One for which that fails is asked again by itself, and then says why."""
+        missing = sorted(space_ids & self._spaces.keys() - self._of_spaces.keys())
+        if not self._datasource.enable_permissions or len(missing) < 2:
+            return
+
+        def ask(space_id: str, _: threading.Event) -> tuple[str, SpaceReaders]:
+            return space_id, self._client.space_readers(self._spaces[space_id])
+
+        answers = self._client.in_parallel(ask, missing, type_="space")
+        told = dict(answer for answer in answers if not isinstance(answer, Failure))
+        for space_id in missing:
+            if space_id in told:
+                self._keep(space_id, told[space_id])
 
     def restrictions(self, entry: Entry) -> tuple[Levels, bool]:
         """Return the levels below the space that an item has, the highest first, and whether all of them are known.
@@ -191,11 +208,13 @@ class Readers:
 
     def _space(self, space_id: str) -> tuple[str, ...]:
         if space_id not in self._of_spaces:
-            found = self._client.space_readers(self._spaces[space_id])
-            self._of_spaces[space_id] = found.principals
-            if found.problem:
-                self.problems.append(found.problem)
+            self._keep(space_id, self._client.space_readers(self._spaces[space_id]))
         return self._of_spaces[space_id]
+
+    def _keep(self, space_id: str, found: SpaceReaders) -> None:
+        self._of_spaces[space_id] = found.principals
+        if found.problem:
+            self.problems.append(found.problem)
 
     def _can_wait(self, entry: Entry) -> bool:
         """Say whether the document of an item has levels already, those that were last known."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime, timezone
 
 import pytest
 
 from airflow_provider_confluence.confluence.client import ConnectionSettings, connect
-from airflow_provider_confluence.testing.sandbox.faults import Tamper
+from airflow_provider_confluence.testing.sandbox.faults import During, Tamper
 
 
 @pytest.fixture
@@ -84,3 +85,25 @@ def test_rows_out_of_order_are_a_doubt(sandbox, client, ids):
     (newest,) = client.list_newest(spaces, "page")
     list(newest)
     assert "out of the order" in (newest.doubt or "")
+
+
+def test_first_pages_are_asked_for_at_the_same_time_and_the_others_as_they_are_read(sandbox, client, ids):
+    model = sandbox.model
+    for number in range(300):
+        model.create_page("DOCS", f"More {number}", "")
+    model.attach(ids[0], "notes.txt", b"x", "text/plain")
+    model.create_blogpost("OPS", "News", "")
+    spaces = client.spaces(["DOCS", "OPS"])
+    kinds = ("page", "blogpost", "attachment")
+    newest = [listing for kind in kinds for listing in client.list_newest(spaces, kind)]
+    sandbox.requests.clear()
+    together = threading.Barrier(len(newest))
+    waits = During(lambda _: together.wait(20), times=len(newest))
+    sandbox.faults.add(waits)
+    pages = client.first_pages(newest)
+    assert waits.struck == len(newest) == len(sandbox.requests)
+    found = [[entry for page in each for entry in page] for each in pages]
+    assert [len(entries) for entries in found] == [312, 1, 1]
+    assert [{entry.type for entry in entries} for entries in found] == [{kind} for kind in kinds]
+    assert len(sandbox.requests) > len(newest)
+    assert not together.broken

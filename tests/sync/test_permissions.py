@@ -4,13 +4,14 @@ it."""
 from __future__ import annotations
 
 import json
+import threading
 
 import pytest
 
 from airflow_provider_confluence.permissions import principals_of
 from airflow_provider_confluence.sync import readers, recipe
 from airflow_provider_confluence.sync.commit import verdict
-from airflow_provider_confluence.testing.sandbox.faults import Respond
+from airflow_provider_confluence.testing.sandbox.faults import During, Respond
 from airflow_provider_confluence.testing.sandbox.permissions import EVERYONE, SpaceAccess
 from tests.sinks.test_local_readers import without_readers
 from tests.sync.conftest import Wiki, fill
@@ -450,3 +451,19 @@ def test_what_a_whole_look_costs_more_is_nothing(plain):
     plain.sandbox.requests.clear()
     plain.run(mode="reconcile")
     assert len(plain.sandbox.requests) == with_it
+
+
+def test_who_may_see_spaces_is_asked_for_at_the_same_time(wiki):
+    for key in ("TEAM", "LEGAL"):
+        wiki.model.create_space(key, key.title())
+        wiki.model.create_page(key, f"Rules of {key}", "<p>Rules</p>")
+    wiki.definition |= {"enable_permissions": True, "space": ["DOCS", "TEAM", "LEGAL"]}
+    together = threading.Barrier(3)
+    waits = During(lambda _: together.wait(20), route="*/permissions", times=3)
+    wiki.sandbox.faults.add(waits)
+    assert wiki.run().clean
+    assert waits.struck == 3
+    assert not together.broken
+    documents = wiki.documents().values()
+    assert {document.space.key for document in documents} == {"DOCS", "TEAM", "LEGAL"}
+    assert all(document.permissions and document.permissions[0] for document in documents)
