@@ -306,8 +306,8 @@ def _requests(items: dict[str, int], spaces: int, *, cloud: bool, permissions: b
             requests += pages(count, 100) + 1 + pages(count, 200)  # their bodies come with the two lists
         else:
             requests += max(spaces, pages(count, 250 if cloud else 200)) + pages(count, 50)
-            if cloud and count:
-                requests += max(spaces, pages(count, 200))  # labels and restrictions, which Data Center lists along
+    if cloud:  # labels and restrictions, which Data Center lists along
+        requests += pages(items.get("page", 0) + items.get("blogpost", 0), 200)
     return requests
 
 

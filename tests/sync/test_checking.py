@@ -162,8 +162,8 @@ def test_a_first_run_is_estimated_from_what_confluence_counts(sandbox, client):
     estimate = estimate_first_run(client, datasource, found, settings_of(sandbox))
     assert len(sandbox.requests) - asked == 2
     assert estimate.items == {"page": 121, "attachment": 3}
-    # 4 for who and where, 2 to list the pages, 3 for bodies, 1 to list the files, 1 or 2 a file; on Cloud 2 searches for labels.
-    assert estimate.requests == {"cloud": 18, "datacenter": 13}[sandbox.edition]
+    # 4 for who and where, 2 to list the pages, 3 for bodies, 1 to list the files, 1 or 2 a file; on Cloud 1 search for labels.
+    assert estimate.requests == {"cloud": 17, "datacenter": 13}[sandbox.edition]
     assert estimate.runs == 1
     assert "estimated at 124 items (page 121, attachment 3)" in first_run(estimate).what
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
 
@@ -43,6 +44,41 @@ from tests.sync.test_faults import BY_IDS, LISTINGS, many
 TRIES = 8
 OTHERS = 20
 AT_THE_END = 7  # of a listing: up to 5 empty pages, one look back, one more without a parameter
+
+
+def formula(wiki, *, changed):
+    """Σ⌈N / L⌉ over spaces and types + ⌈C / 50⌉ + ⌈N / 200⌉ + ⌈A / 250⌉ + 20; Data Center lists 200 at a time, with labels and readers."""
+    cloud, holders = wiki.sandbox.edition == "cloud", ("page", "blogpost")
+    spaces = len(wiki.datasource.space)
+    counts = Counter(e["type"] for e in wiki.expected().values())
+    kinds = [kind for kind in holders if kind in wiki.datasource.content_types]
+    # Each space has less than one answer of each kind.
+    listed = spaces * len(kinds) + math.ceil(counts["attachment"] / (250 if cloud else 200))
+    details = math.ceil(sum(counts[kind] for kind in kinds) / 200) if cloud else 0
+    return listed + math.ceil(changed / 50) + details + OTHERS
+
+
+@pytest.mark.parametrize("mode", ["full", "reconcile"])
+def test_a_look_at_many_small_spaces_costs_what_the_formula_says(wiki, mode):
+    keys = [f"S{number}" for number in range(30)]
+    for key in keys:
+        wiki.model.create_space(key, key)
+        for number in range(3):
+            page = wiki.model.create_page(key, f"Page {number}", "<p>Text</p>", labels=["kept"])
+        wiki.model.create_blogpost(key, "News", "<p>News</p>")
+        wiki.model.attach(page, "notes.bin", b"\0", "application/octet-stream")
+    wiki.definition["space"] = keys
+    changed = 120 if mode == "full" else 0
+    if mode == "reconcile":
+        wiki.run()
+    wiki.sandbox.requests.clear()
+    assert wiki.run(mode=mode).clean
+    asked = len(wiki.sandbox.requests) - len(wiki.sandbox.requests.matching("*download*"))
+    assert asked <= formula(wiki, changed=changed)
+    if mode == "reconcile":  # what has not changed is not fetched
+        assert not wiki.sandbox.requests.matching("*download*")
+        assert not [request for request in wiki.sandbox.requests if "body" in str(request.query)]
+    assert wiki.indexed() == wiki.expected()
 
 
 class SevenOfEight(Fault):
