@@ -24,18 +24,18 @@ _DEFAULTS = Datasource("default", "default", ("*",))
 class Units:
     """What was measured, on Cloud, for pages alone: CPU in ms a page, memory in KB a page over MB a run, bytes a page."""
 
-    list_ms: float = 0.30
-    extract_ms: float = 3.7
-    index_ms: float = 2.0
-    commit_ms: float = 0.08
-    quiet_ms: float = 0.025
-    reconcile_ms: float = 0.18
-    reconcile_kb: float = 1.92
-    reconcile_mb: float = 44
-    quiet_kb: float = 0.49
+    list_ms: float = 0.26
+    extract_ms: float = 1.8
+    index_ms: float = 1.8
+    commit_ms: float = 0.07
+    quiet_ms: float = 0.03
+    reconcile_ms: float = 0.2
+    reconcile_kb: float = 1.84
+    reconcile_mb: float = 51
+    quiet_kb: float = 0.48
     quiet_mb: float = 47
-    manifest_bytes: float = 24
-    staged_bytes: float = 2_930
+    manifest_bytes: float = 26
+    staged_bytes: float = 3_100
     index_kb: float = 25
     run_rows: float = 18
     run_kb: float = 5.8
