@@ -292,12 +292,12 @@ def heading_text(written: str) -> str:
 
 def plain(written: str) -> str:
     """Return the words of a line of Markdown: links by their text, code and addresses without what is around them."""
+    return " ".join(_INLINE.sub(_words, written).split())
 
-    def words(match: re.Match[str]) -> str:
-        escaped, _, code, label, address = match.groups()
-        return escaped or code or (_INLINE.sub(words, label) if label else address or "")
 
-    return " ".join(_INLINE.sub(words, written).split())
+def _words(match: re.Match[str]) -> str:
+    escaped, _, code, label, address = match.groups()
+    return escaped or code or (_INLINE.sub(_words, label) if label else address or "")
 
 
 def breadcrumb(names: Sequence[str], headings: Sequence[str], room: int) -> str:

@@ -193,9 +193,10 @@ class _Resolver:
         self._answers: dict[model.Reference, model.Resolved | None] = {}
 
     def __call__(self, reference: model.Reference) -> model.Resolved | None:
-        if reference not in self._answers:
-            self._answers[reference] = self._answer(reference)
-        return self._answers[reference]
+        found = self._answers.get(reference)
+        if found is None:
+            found = self._answers[reference] = self._answer(reference)
+        return found
 
     def _answer(self, reference: model.Reference) -> model.Resolved | None:
         if isinstance(reference, model.UserReference):
