@@ -78,6 +78,8 @@ def in_batches(
     """Yield what ``fetch`` returns for all the ids, in any order, and a Failure for each id that cannot be had even alone.
 
     At most ``threads`` answers are held beside those on their way, so memory is bounded by ``threads`` × the largest answer.
+    Where all threads have enough to do, the first batches are smaller, each by a step: the first answer is there sooner, and the others do
+    not come all at once.
     Closing the iterator, or an exception in it, stops the threads before it returns.
 
     :param fetch: called in threads with a batch, the number of tries, and the event that says *stop*.
@@ -89,6 +91,8 @@ def in_batches(
     halves: deque[list[str]] = deque()
     stop = threading.Event()
     size = first_batch
+    full = len(ids) > threads * first_batch
+    steps = deque(max(1, first_batch * step // threads) for step in range(1, threads if full else 1))
     doubts = Doubts(check)
     is_lasting = False  # whether refusals that usually pass were seen to last
     running: dict[Future[Sequence[T]], list[str]] = {}
@@ -102,7 +106,11 @@ def in_batches(
 
     def submit() -> None:
         while len(running) < threads and (halves or waiting):
-            batch = halves.pop() if halves else [waiting.popleft() for _ in range(min(size, len(waiting)))]
+            if halves:
+                batch = halves.pop()
+            else:
+                most = min(size, steps.popleft()) if steps else size
+                batch = [waiting.popleft() for _ in range(min(most, len(waiting)))]
             running[pool.submit(fetch, batch, tries(batch), stop)] = batch
 
     try:

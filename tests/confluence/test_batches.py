@@ -172,3 +172,26 @@ def test_nothing_to_fetch_is_nothing_to_do() -> None:
 
 def test_parallel_results_keep_their_order() -> None:
     assert in_parallel(lambda value, _stop: value * value, [0, 1, 2, 3], 3) == [0, 1, 4, 9]
+
+
+@pytest.mark.parametrize(
+    ("items", "threads", "sizes"),
+    [
+        (100, 4, [50, 50]),
+        (200, 4, [50, 50, 50, 50]),
+        (201, 4, [12, 25, 37, 50, 50, 27]),
+        (120, 1, [50, 50, 20]),
+    ],
+)
+def test_where_all_threads_have_enough_to_do_the_first_answer_is_small(
+    items: int, threads: int, sizes: list[int]
+) -> None:
+    asked: list[Sequence[str]] = []
+
+    def fetch(ids: Sequence[str], _tries: Tries, _stop: threading.Event) -> list[str]:
+        asked.append(ids)
+        return list(ids)
+
+    ids = [f"{number:03}" for number in range(items)]
+    assert sorted(in_batches(fetch, ids, check=answers, type_="page", threads=threads)) == ids
+    assert [len(batch) for batch in sorted(asked)] == sizes
