@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -72,7 +73,7 @@ def in_batches(
     type_: str,
     threads: int,
     check: Callable[[], object],
-    cut: Callable[[threading.Event], None] = lambda _stop: None,
+    cut: Callable[[threading.Event], bool | None] = lambda _stop: None,
     first_batch: int = FIRST_BATCH,
 ) -> Iterator[T | Failure]:
     """Yield what ``fetch`` returns for all the ids, in any order, and a Failure for each id that cannot be had even alone.
@@ -151,15 +152,24 @@ def end(
     pool: ThreadPoolExecutor,
     stop: threading.Event,
     running: Iterable[Future[Any]],
-    cut: Callable[[threading.Event], None],
+    cut: Callable[[threading.Event], bool | None],
 ) -> None:
-    """Stop the threads of a pool, breaking off what they wait for, and return when they have ended."""
+    """Stop the threads of a pool, breaking off what they wait for, and return when they have ended.
+
+    :param running: what was asked of them. A signal that raised while a call was being handed over leaves it out, so what still waits
+        for the stop is cut as well.
+    """
     stop.set()
     pool.shutdown(wait=False, cancel_futures=True)
     # (wait() alone would wait for ever for futures that were cancelled before they began.)
-    while under_way := [future for future in running if not future.done()]:
-        cut(stop)  # again and again: a thread may have been on its way into its request
+    while True:
+        is_waiting = cut(stop)  # again and again: a thread may have been on its way into its request
+        under_way = [future for future in running if not future.done()]
+        if not under_way and not is_waiting:
+            break
         wait(under_way, timeout=0.05)
+        if not under_way:
+            time.sleep(0.05)
     pool.shutdown(wait=True)
 
 
@@ -187,7 +197,7 @@ def in_parallel(
     call: Callable[[R, threading.Event], T],
     values: Sequence[R],
     threads: int,
-    cut: Callable[[threading.Event], None] = lambda _stop: None,
+    cut: Callable[[threading.Event], bool | None] = lambda _stop: None,
 ) -> list[T]:
     """Return the results of a call for each value, in their order; the first error is raised after the threads have ended."""
     stop = threading.Event()

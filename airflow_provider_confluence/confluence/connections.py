@@ -46,8 +46,9 @@ class InUse:
             if threading.get_ident() in self._waiting:
                 self._connections[threading.get_ident()] = connection
 
-    def cut(self, cancelled: threading.Event) -> None:
-        """Shut the sockets on which threads wait for this caller; they fail at once, as if the other side had hung up."""
+    def cut(self, cancelled: threading.Event) -> bool:
+        """Shut the sockets on which threads wait for this caller; they fail at once, as if the other side had hung up. Say whether there
+        are such threads."""
         with self._lock:
             mine = [self._connections.get(thread) for thread, event in self._waiting.items() if event is cancelled]
             for connection in mine:
@@ -56,6 +57,7 @@ class InUse:
                     with suppress(OSError):
                         # not SSLSocket.shutdown, which takes the TLS state away under the reader's feet
                         socket.socket.shutdown(open_socket, socket.SHUT_RDWR)
+        return bool(mine)
 
 
 def adapter(in_use: InUse, *, admits: Callable[[str], bool] | None = None, **options: Any) -> HTTPAdapter:

@@ -97,9 +97,9 @@ class ClientOverTransport:
             with self._transport.on_behalf_of(stop):
                 return [call(content_id, stop) for content_id in batch]
 
-        def cut_all(stop: threading.Event) -> None:
+        def cut_all(stop: threading.Event) -> bool:
             cut()
-            self._transport.cut(stop)
+            return self._transport.cut(stop)
 
         threads = self._transport.gate.max_in_flight
         return in_batches(

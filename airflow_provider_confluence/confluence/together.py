@@ -36,7 +36,7 @@ class Calls:
         self,
         threads: int,
         on_behalf_of: Callable[[threading.Event], AbstractContextManager[None]],
-        cut: Callable[[threading.Event], None],
+        cut: Callable[[threading.Event], bool | None],
     ) -> None:
         self.threads = threads
         self._on_behalf_of = on_behalf_of

@@ -169,9 +169,10 @@ class Transport:
         if connection is not None:
             connection.close()
 
-    def cut(self, cancelled: threading.Event) -> None:
-        """Break off the requests of a caller who has stopped; to be repeated until its threads have ended."""
-        self._in_use.cut(cancelled)
+    def cut(self, cancelled: threading.Event) -> bool:
+        """Break off the requests of a caller who has stopped; to be repeated while it says that there were any, until its threads have
+        ended."""
+        return self._in_use.cut(cancelled)
 
     @contextmanager
     def on_behalf_of(self, stop: threading.Event) -> Iterator[None]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+import time
 
 import pytest
 
@@ -15,6 +18,7 @@ from airflow_provider_confluence.testing.sandbox.faults import (
     RepeatedCursor,
     Respond,
     ShortListing,
+    Stall,
     Tamper,
     TooManyIds,
 )
@@ -165,3 +169,34 @@ def test_an_expired_token_that_answers_as_anonymous_fails_and_deletes_nothing(wi
         wiki.run()
     wiki.token = good
     assert wiki.indexed() == before
+
+
+def test_a_run_that_is_told_to_stop_while_it_lists_waits_for_no_answer(wiki):
+    """As Airflow's SIGTERM does: the handler raises in the main thread, whatever it waits for."""
+    many(wiki, 30)
+
+    class Told(BaseException):
+        pass
+
+    def stop(*_):
+        raise Told
+
+    # Pages do not come; the list of blog posts, which is asked for at the same time, is when it is told.
+    second, after = {"cloud": ("*/blogposts", 0), "datacenter": ("*/scan", 1)}[wiki.sandbox.edition]
+    told = During(lambda _: os.kill(os.getpid(), signal.SIGUSR1), route=second, after=after)
+    wiki.sandbox.faults.add(Stall(60, route=LISTINGS[wiki.sandbox.edition], times=None), told)
+    before = signal.signal(signal.SIGUSR1, stop)
+    try:
+        began = time.monotonic()
+        with pytest.raises(Told):
+            wiki.run()
+        assert time.monotonic() - began < 20
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    until = time.monotonic() + 10
+    while [t for t in threading.enumerate() if t.name.startswith("confluence-")] and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("confluence-")]
+    wiki.sandbox.faults.clear()
+    assert wiki.run().clean
+    assert wiki.indexed() == wiki.expected()
