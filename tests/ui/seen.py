@@ -111,6 +111,13 @@ def log_in(page: Page, airflow: Standalone, user: str) -> None:
     page.wait_for_url(lambda url: "/auth/" not in url)
 
 
+def define(airflow: Standalone, datasource: str, settings: dict[str, Any]) -> None:
+    """Add a datasource to the Variable, and wait for its DAG."""
+    known = json.loads(airflow.call("GET", "/variables/confluence_datasources")["value"])
+    airflow.set_variable("confluence_datasources", json.dumps({**known, datasource: settings}))
+    airflow.wait_for_dag(f"confluence__{datasource}")
+
+
 def runs_of(airflow: Standalone, datasource: str) -> list[dict[str, Any]]:
     """The runs of a datasource's DAG, oldest first."""
     return airflow.runs(f"confluence__{datasource}")

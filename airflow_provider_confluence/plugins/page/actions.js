@@ -1,6 +1,7 @@
 // The buttons: each starts a run of the datasource's DAG, with the parameters that the form of Airflow would give it.
 
 import { post } from "./api.js";
+import { consent } from "./consent.js";
 import { el } from "./dom.js";
 
 const ACTIONS = [
@@ -12,7 +13,10 @@ const FORBIDDEN = "Your role in Airflow may not start this DAG, so there is noth
 const PAUSED = "The DAG is paused: a run waits until it is unpaused.";
 const IDS = /^[A-Za-z0-9_.:-]{1,100}$/;
 
-/** Returns the area of the buttons. `allowed`: whether the user may start the DAG. `started` is called when a run was. */
+/**
+ * Returns the area of the buttons, and what brings it up to date. `allowed`: whether the user may start the DAG. `started` is called when a
+ * run was.
+ */
 export function actions(source, allowed, started) {
   const answer = el("p", { class: "answer", role: "status" });
   const reason = el("p", { class: "quiet", id: "reason" });
@@ -43,7 +47,7 @@ export function actions(source, allowed, started) {
     try {
       const run = await post(`dags/${encodeURIComponent(source.dagId)}/dagRuns`, { logical_date: null, conf });
       tell("good", `${label}: started as ${run.dag_run_id}.`);
-      enable(true);
+      enable(true, source.dag.is_paused ? PAUSED : "");
       started(run);
     } catch (error) {
       tell("bad", `${label}: ${error.message}`);
@@ -63,8 +67,9 @@ export function actions(source, allowed, started) {
   }
 
   enable(allowed, allowed ? (source.dag.is_paused ? PAUSED : "") : FORBIDDEN);
+  const asking = consent(allowed, start);
 
-  return el(
+  const area = el(
     "section",
     { class: "actions", "aria-labelledby": "actions-title" },
     el("h2", { id: "actions-title" }, "Start a run"),
@@ -80,6 +85,7 @@ export function actions(source, allowed, started) {
     reason,
     answer,
   );
+  return { areas: [asking.area, area], update: asking.update };
 }
 
 /** Puts an id into the field of the items, for a button elsewhere. */

@@ -1,6 +1,7 @@
 // Puts together what Airflow knows of each datasource: its asset with what the last commits wrote there, its DAG, and its last runs.
 
 import { all, forEach, get } from "./api.js";
+import { readProgress } from "./progress.js";
 import { ago, count, duration, time } from "./words.js";
 
 const URI = "confluence://datasource/";
@@ -24,7 +25,10 @@ export async function readOne({ id = null, dagId = null }) {
   const assets = (await all("assets", "assets", query)).filter((asset) => id === null || asset.uri === URI + id);
   const dags = await dagsOf(assets);
   const asset = assets.find((one) => dags.has(one.id) && (dagId === null || dags.get(one.id).dag_id === dagId));
-  return asset === undefined ? null : read(asset, dags.get(asset.id), 20);
+  if (asset === undefined) return null;
+  const found = await read(asset, dags.get(asset.id), 20);
+  if (found.ongoing !== null) found.progress = await readProgress(found.dagId, found.ongoing.dag_run_id);
+  return found;
 }
 
 /** Returns the DAG of each asset, by the asset's id: the one whose commit keeps its state, not those that wait for its events. */
@@ -93,6 +97,7 @@ export function judged(asset, dag, runs, mirror, now) {
     runs,
     ongoing: runs.find((one) => ONGOING.includes(one.state)) ?? null,
     documents: Object.values(object(state.documents)).reduce((sum, one) => sum + Number(one), 0),
+    progress: null,
     nextRun: dag.is_paused ? null : dag.next_dagrun_run_after,
     storageLost: lostStorage(mirror, now),
   };

@@ -4,6 +4,7 @@ import { fillIn } from "./actions.js";
 import { bars, columns } from "./charts.js";
 import { el, link } from "./dom.js";
 import { CHANGES, changesOf } from "./overview.js";
+import { steps } from "./progress.js";
 import { badge, dagAddress, lastRun, nextRun, notice, ongoingBadge, runAddress, when } from "./parts.js";
 import { count, number, seconds, typeName } from "./words.js";
 
@@ -22,6 +23,7 @@ export function heading(source, { embedded }) {
 export function standing(source, { runId = null } = {}) {
   return [
     el("p", { class: "verdict" }, badge(source.state), " ", ongoingBadge(source), " ", source.why),
+    source.progress === null ? null : steps(source.progress),
     source.storageLost === null ? null : notice("bad", source.storageLost.what, source.storageLost.advice ?? []),
     runId === null ? null : thisRun(source, runId),
   ];
@@ -128,7 +130,7 @@ function failures(source, allowed) {
   const again = allowed && el("button", { type: "button", onclick: () => fillIn(rows.map((row) => String(row.content_id))) }, "Put these ids into the field above");
   return section(
     "What could not be indexed",
-    el("p", {}, `${count(all, "item")}; each run tries again.${all > rows.length ? ` The ${rows.length} that failed last are below; airflow-confluence failures lists all.` : ""}`),
+    el("p", {}, `${count(all, "item")}; each run tries again.${all > rows.length ? ` ${rows.length === 1 ? "The one that failed last is" : `The ${rows.length} that failed last are`} below; airflow-confluence failures lists all.` : ""}`),
     table(
       null,
       ["Id", "Type", "Reason", "What happened", "Tries", "Since"],

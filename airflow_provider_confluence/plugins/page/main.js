@@ -30,6 +30,7 @@ let timer = null;
 let busyUntil = 0;
 let built = false;
 let allowed = false;
+let controls = null;
 
 async function show({ asked = false } = {}) {
   clearTimeout(timer);
@@ -65,8 +66,12 @@ async function showOne() {
   document.title = `${source.name} – Confluence`;
   if (!built) {
     allowed = await mayStart(source.dagId);
-    build(heading(source, { embedded }), actions(source, allowed, watch));
+    controls = actions(source, allowed, watch);
+    build(heading(source, { embedded }), ...controls.areas);
   }
+  controls.update(source);
+  // Before its first run is over a datasource has no name but its id.
+  page.querySelector("h1").textContent = source.name;
   fill(first, standing(source, { runId }));
   replace(detail(source, { allowed }));
   return source.ongoing !== null;
