@@ -81,7 +81,9 @@ class PlanItem:
         """Return the item as plain JSON."""
         value: dict[str, Any] = {"op": self.op, "id": self.content_id, "type": self.type, "why": self.why}
         if self.entry is not None:
-            value |= {"entry": self.entry.to_json(), "surroundings": dict(self.surroundings), "context": self.context}
+            entry = self.entry.to_json()
+            entry.pop("readers", None)  # what surrounds it says it
+            value |= {"entry": entry, "surroundings": dict(self.surroundings), "context": self.context}
         if self.body:
             value["body"] = self.body
         if self.closes:

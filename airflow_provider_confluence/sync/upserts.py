@@ -59,7 +59,7 @@ def find_upserts(
     versions = {entry.content_id: entry.version for entry in entries.values() if entry.type == "page"}
     for entry in entries.values():
         around = surroundings.of(entry)
-        why = _why(entry, context_hash(entry, around), known, again=again, is_outdated=is_outdated)
+        why = _why(entry, around, known, again=again, is_outdated=is_outdated)
         if why is None and entry.content_id in asked:
             why = "asked"
         if why is None and shows_other_text(known.records[entry.content_id], titles, versions):
@@ -101,8 +101,7 @@ def surrounded(item: PlanItem, surroundings: Surroundings) -> PlanItem:
     if item.entry is None:
         return item
     around = surroundings.of(item.entry)
-    entry = replace(item.entry, readers=None)  # what surrounds it says it
-    return replace(item, entry=entry, surroundings=around, context=context_hash(entry, around))
+    return replace(item, surroundings=around, context=context_hash(item.entry, around))
 
 
 def _closes(record: Record | None, around: Mapping[str, Any]) -> bool:
@@ -112,7 +111,9 @@ def _closes(record: Record | None, around: Mapping[str, Any]) -> bool:
     return not record.readers or not covers(record.readers, recorded(around["permissions"]))
 
 
-def _why(entry: Entry, context: str, known: Known, *, again: bool, is_outdated: Callable[[str], bool]) -> str | None:
+def _why(
+    entry: Entry, around: Mapping[str, Any], known: Known, *, again: bool, is_outdated: Callable[[str], bool]
+) -> str | None:
     record = known.records.get(entry.content_id)
     if record is None:
         return "new"
@@ -124,6 +125,7 @@ def _why(entry: Entry, context: str, known: Known, *, again: bool, is_outdated: 
         return "pending"
     if record.space_id != entry.space_id:
         return "moved"
+    context = context_hash(entry, around)  # not before: what is written anyway gets its own when it is
     if context and record.context != context:
         return "context"
     if again:
