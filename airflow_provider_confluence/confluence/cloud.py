@@ -122,8 +122,9 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
             type_,
             walk,
             shows=self._shows,
-            entry=lambda row, detail: self._entry(row, type_, detail.labels, detail.readers),
+            entry=lambda row: self._entry(row, type_, None),
             read=self.read_together,
+            both_ends="," not in self._statuses(type_),
         )
 
     def _reading(self, calls: Calls, groups: Sequence[Sequence[Any]]) -> Reading:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Protocol
 
@@ -19,7 +19,7 @@ from airflow_provider_confluence.confluence.reading import text_of
 from airflow_provider_confluence.confluence.together import Calls, Reading, read_through
 from airflow_provider_confluence.confluence.transport import AbsentError
 from airflow_provider_confluence.documents import Entry
-from airflow_provider_confluence.errors import ContractError
+from airflow_provider_confluence.errors import AccessDeniedError, ConfluenceUnavailableError, ContractError
 
 _FIRST_UP, _LAST_DOWN = "id", "-id"
 
@@ -33,7 +33,7 @@ class WalkById(Protocol):
 
 @dataclass(slots=True)
 class _Batch:
-    items: list[tuple[CloudContent, Row]]
+    items: list[tuple[CloudContent, Entry]]
     details: Mapping[str, Detail] | None = None
 
 
@@ -48,12 +48,16 @@ class CloudReading(Reading):
         self._search = search
         self._readers = readers
         self._walking = 0
-        self._kept: list[tuple[CloudContent, Row]] = []
+        self._kept: list[tuple[CloudContent, Entry]] = []
         self._asked: deque[_Batch] = deque()
 
-    def detail(self, listing: CloudContent, rows: Sequence[Row]) -> None:
-        """Hand these rows back to the listing, in their order, with what the search tells of them."""
-        self._kept += [(listing, row) for row in rows]
+    def detail(self, listing: CloudContent, entries: Sequence[Entry]) -> None:
+        """Hand these entries back to the listing, in their order, with what the search tells of them.
+
+        They wait for each other: one slow answer keeps those behind it, so entries wait and not the rows that they came from, five
+        times as large.
+        """
+        self._kept += [(listing, entry) for entry in entries]
         while len(self._kept) >= AT_A_TIME:
             self._ask(AT_A_TIME)
 
@@ -71,17 +75,19 @@ class CloudReading(Reading):
         batch = _Batch(self._kept[:count])
         del self._kept[:count]
         self._asked.append(batch)
-        ids = {text_of(row, "id"): listing.type for listing, row in batch.items}
+        ids = {entry.content_id: listing.type for listing, entry in batch.items}
         self.ask(partial(self._search.details, ids, readers=self._readers), partial(self._answered, batch))
 
     def _answered(self, batch: _Batch, details: Mapping[str, Detail]) -> None:
         batch.details = details
         while self._asked and (told := self._asked[0].details) is not None:
-            by_listing: dict[CloudContent, list[tuple[Row, Detail]]] = {}
-            for listing, row in self._asked.popleft().items:
-                by_listing.setdefault(listing, []).append((row, told.get(text_of(row, "id"), NOTHING_TOLD)))
-            for listing, rows in by_listing.items():
-                listing.detailed(self, rows)
+            by_listing: dict[CloudContent, list[Entry]] = {}
+            for listing, entry in self._asked.popleft().items:
+                detail = told.get(entry.content_id, NOTHING_TOLD)
+                whole = replace(entry, labels=detail.labels, readers=detail.readers)
+                by_listing.setdefault(listing, []).append(whole)
+            for listing, entries in by_listing.items():
+                listing.detailed(self, entries)
 
 
 @dataclass(slots=True)
@@ -89,6 +95,7 @@ class _End:
     """How far a walk came that goes up (1) or down (-1) by ids, and whether it kept to that."""
 
     direction: int
+    first: int = 0
     last: int = 0
     count: int = 0
     in_order: bool = True
@@ -100,6 +107,8 @@ class _End:
             self.in_order = self.in_order and bool(number)
             if self.count:
                 self.in_order = self.in_order and (number - self.last) * self.direction > 0
+            else:
+                self.first = number
             self.last = number
             self.count += 1
 
@@ -123,8 +132,15 @@ class BothEnds:
 
     @property
     def have_met(self) -> bool:
-        """Whether everything was seen by one of them."""
-        return self.up.is_trusted and self.down.is_trusted and self.up.last >= self.down.last - 1
+        """Whether everything was seen by one of them.
+
+        Neither may have begun beyond where the other stands: ids in the order of their letters rise and fall too, as long as they have
+        one length.
+        """
+        up, down = self.up, self.down
+        if not (up.is_trusted and down.is_trusted):
+            return False
+        return up.last >= down.last - 1 and up.first <= down.last and up.last <= down.first
 
 
 class CloudContent:
@@ -132,7 +148,9 @@ class CloudContent:
 
     :param walk: asks for the list.
     :param shows: says of a row whether it is to be listed.
-    :param entry: makes an entry of such a row.
+    :param entry: makes an entry of such a row, without what the search tells.
+    :param both_ends: whether the list may be walked from both ends. Not one of several statuses: whether Cloud lists one after the other
+        is not documented, and ids cannot show it.
     :param read: reads listings together, where this one is iterated by itself.
     """
 
@@ -141,8 +159,10 @@ class CloudContent:
         type_: str,
         walk: WalkById,
         shows: Callable[[Row], bool],
-        entry: Callable[[Row, Detail], Entry],
+        entry: Callable[[Row], Entry],
         read: Callable[[Sequence[CloudContent]], Iterator[tuple[Any, list[Entry]]]],
+        *,
+        both_ends: bool,
     ) -> None:
         self.type = type_
         self._walk = walk
@@ -151,6 +171,7 @@ class CloudContent:
         self._read = read
         self._ends = BothEnds()
         self._up = Progress()
+        self._both_ends = both_ends
         self._goes_down = self._is_over = self._started = False
         self._seen: set[str] = set()
         self._undetailed = 0
@@ -177,10 +198,10 @@ class CloudContent:
             ended=partial(self._end, reading),
         )
 
-    def detailed(self, reading: Reading, rows: Sequence[tuple[Row, Detail]]) -> None:
-        """Take rows with what the search tells of them."""
-        reading.deliver(self, [self._entry(row, detail) for row, detail in rows])
-        self._undetailed -= len(rows)
+    def detailed(self, reading: Reading, entries: list[Entry]) -> None:
+        """Take entries with what the search tells of them."""
+        self._undetailed -= len(entries)
+        reading.deliver(self, entries)
         self._finish(reading)
 
     def _upward(self) -> Iterator[list[Row]]:
@@ -192,7 +213,8 @@ class CloudContent:
     def _downward(self) -> Iterator[list[Row]]:
         try:
             yield from self._walk(_LAST_DOWN, Progress())
-        except ContractError:  # it only saves time: the walk up goes to the end without it
+        except (ContractError, ConfluenceUnavailableError, AccessDeniedError):
+            # It only saves time: the walk up goes to the end without it, and fails itself where there is more to it.
             return
 
     def _goes_on(self, reading: CloudReading, end: _End, rows: Sequence[Row]) -> bool:
@@ -201,7 +223,7 @@ class CloudContent:
         end.saw(rows)
         if self._ends.have_met:
             return False
-        if not self._goes_down and self._is_long and reading.has_room:
+        if self._both_ends and not self._goes_down and self._is_long and reading.has_room:
             self._goes_down = True
             reading.walk(
                 self,
@@ -220,13 +242,13 @@ class CloudContent:
     def _take(self, reading: CloudReading, rows: Sequence[Row]) -> None:
         if self._is_over:  # asked for before both walks had met
             return
-        fresh = []
+        fresh: list[Entry] = []
         for row in rows:
             content_id = text_of(row, "id")
             if content_id not in self._seen:
                 self._seen.add(content_id)
                 if self._shows(row):
-                    fresh.append(row)
+                    fresh.append(self._entry(row))
         self._undetailed += len(fresh)
         reading.detail(self, fresh)
         if self._ends.have_met:

@@ -263,12 +263,18 @@ class _Resolver:
         return self._targets.shown_at(self._place, content_id)
 
 
-@lru_cache(maxsize=1_000)
-def _understood(url: str, page_url: str, site: str) -> tuple[str, str | None, str | None]:
-    """Return an address as the page on which it stands means it, and the title and the content id that it gives away.
+# So much of an address is kept for its page's other questions; a drawing may stand in a link, with megabytes.
+_LONG = 2_000
 
-    The look-up, the text and the edges of a page ask the same.
-    """
+
+def _understood(url: str, page_url: str, site: str) -> tuple[str, str | None, str | None]:
+    """Return an address as the page on which it stands means it, and the title and the content id that it gives away."""
+    return (_understand if len(url) <= _LONG else _understand.__wrapped__)(url, page_url, site)
+
+
+@lru_cache(maxsize=1_000)
+def _understand(url: str, page_url: str, site: str) -> tuple[str, str | None, str | None]:
+    # The look-up, the text and the edges of a page ask the same.
     whole = absolute(url, page_url, site)
     return whole, *read_link(whole, site)
 

@@ -359,7 +359,10 @@ def _encoded(line: Mapping[str, Any]) -> bytes:
 
     try:
         return msgspec.json.encode(line) + b"\n"
-    except UnicodeEncodeError:  # half a character, which only an escape can hold
+    except (
+        UnicodeEncodeError,
+        TypeError,
+    ):  # half a character, which only an escape can hold; a str or an int of somebody's own class
         return (json.dumps(line, ensure_ascii=True, separators=(",", ":")) + "\n").encode("ascii")
 
 

@@ -17,6 +17,7 @@ from airflow_provider_confluence.sync.context import Event, RunContext
 from airflow_provider_confluence.sync.manifest import Record
 
 _EVERY = 250  # items between two words to the observer
+_AT_A_TIME = 500  # listings of single pages that are begun together
 _HOLDERS: Final[tuple[Literal["page", "blogpost"], ...]] = ("page", "blogpost")
 
 
@@ -102,10 +103,11 @@ class _WholeListing:
     def _add_archived_files(self) -> None:
         """List the attachments of archived pages, which a search does not find."""
         pages = [e for e in self.found.entries.values() if e.type == "page" and e.status == "archived"]
-        listings = [self.client.attachments_of(page) for page in pages]
-        self._read(lambda _, entries: self._add_contained(entries), listings)
-        for listing in listings:
-            self._judge_contained(listing, "attachment")
+        for at in range(0, len(pages), _AT_A_TIME):
+            listings = [self.client.attachments_of(page) for page in pages[at : at + _AT_A_TIME]]
+            self._read(lambda _, entries: self._add_contained(entries), listings)
+            for listing in listings:
+                self._judge_contained(listing, "attachment")
 
     def _add_contained(self, contained: Iterable[Entry]) -> None:
         entries = self.found.entries

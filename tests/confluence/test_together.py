@@ -299,6 +299,29 @@ def test_a_server_that_refuses_the_way_down_costs_one_request(cloud: Sandbox, op
     assert sorts(cloud).count("-id") == 1
 
 
+@pytest.mark.parametrize("status", [403, 500])
+def test_a_way_down_that_does_not_work_fails_nothing(cloud: Sandbox, open_client: Open, status: int) -> None:
+    class Breaks(Respond):
+        def matches(self, request: Request) -> bool:
+            return request.query.get("sort") == ["-id"]
+
+    cloud.faults.add(Breaks(status, times=None))
+    listing, found = list_one(cloud, open_client)
+    assert found == pages_of_one(cloud)
+    assert listing.complete
+
+
+def test_a_list_of_several_statuses_is_walked_one_way(cloud: Sandbox, open_client: Open) -> None:
+    client = open_client(cloud)
+    client.archived = True
+    (space,) = client.spaces(["ONE"])
+    cloud.requests.clear()
+    listing = client.list_content(space, "page")
+    assert {entry.content_id for entry in listing} == pages_of_one(cloud)
+    assert listing.complete
+    assert set(sorts(cloud)) == {"id"}
+
+
 def test_what_is_deleted_and_made_meanwhile_does_not_hide_the_rest(cloud: Sandbox, open_client: Open) -> None:
     ids = sorted(pages_of_one(cloud), key=int)
     gone = iter(ids[25:45])
@@ -323,6 +346,9 @@ def test_what_is_deleted_and_made_meanwhile_does_not_hide_the_rest(cloud: Sandbo
         ([[4, 3], [2, 1]], [[4, 3]], False),
         ([[1, 2]], [[2]], False),  # of one row the order cannot be seen
         ([["a", "b"]], [["b", "a"]], False),
+        # By letters 100… stands before 99…, and the walks passed each other between ids of one length each.
+        ([[10_000, 10_001], [10_002, 10_003]], [[9_999, 9_998], [9_997, 9_996]], False),
+        ([[1, 2], [8, 9]], [[5, 4]], False),
     ],
 )
 def test_two_walks_have_met_when_nothing_can_lie_between_them(up: list, down: list, met: bool) -> None:
