@@ -18,8 +18,9 @@ from airflow_provider_confluence.sync.context import Event, RunContext
 from airflow_provider_confluence.sync.extract import ExtractCounts, extracted
 from airflow_provider_confluence.sync.journal import Head, Journal, Plan
 from airflow_provider_confluence.sync.known import Known, Tally, apply_receipts, reload_known
-from airflow_provider_confluence.sync.manifest import Record, delete_generation, generations, write_generation
+from airflow_provider_confluence.sync.manifest import delete_generation, generations, write_generation
 from airflow_provider_confluence.sync.rebuild import Rebuilding, go_on_rebuilding
+from airflow_provider_confluence.sync.storage import MISREAD
 
 # New failures up to this number never make a run red by themselves.
 FEW_FAILURES = 10
@@ -37,9 +38,10 @@ class RunResult:
     where nothing was kept.
 
     ``counts``: listed, unchanged, fetched, written, added (those of the written that the index did not hold before), deleted, gone,
-    failed (tried in vain in this run), failing (all that stand), pending, withheld, left_for_later, unfinished, documents (what the index
-    holds now), restricted (left out because not everybody who sees the space may read it, at the last look at everything), unreadable
-    (left out, or found by nobody, because who may read it cannot be read).
+    failed (tried in vain in this run), failing (all that stand), pending, withheld, taken_over (what runs that ended before their commit
+    had written and deleted), left_for_later, unfinished, documents (what the index holds now), restricted (left out because not everybody
+    who sees the space may read it, at the last look at everything), unreadable (left out, or found by nobody, because who may read it
+    cannot be read).
     """
 
     datasource_id: str
@@ -80,17 +82,18 @@ def commit(run: RunContext, datasource_id: str, revision: int) -> RunResult:
         plan = journal.read_plan(revision)
         quiet = _quiet_result(journal, head, plan)
         known = Known() if quiet else reload_known(journal, plan)
-        tally = apply_receipts(known.records, journal, plan)
+        records = known.records
+        tally = apply_receipts(records, journal, plan)
     done = sum(plan.shards) - tally.same + tally.seen
     changes = bool(plan.from_scratch or plan.absorbed or done or plan.counts["left_for_later"])
     journal.fence(revision)
-    rebuild = go_on_rebuilding(run, journal, head, plan, known.records)
-    result = quiet or _result(run, journal, plan, known.records, tally, rebuild)
+    rebuild = go_on_rebuilding(run, journal, head, plan, records)
+    result = quiet or _result(run, journal, head, plan, known, tally, rebuild)
     if head is None or head.target != plan.target or plan.absorbed:
         absorbed = (journal.find_plan(dead) for dead in plan.absorbed)
         journal.note_destinations([*(dead for dead in absorbed if dead is not None), plan])
     if changes:
-        write_generation(run.storage, journal.folder, revision, known.records.values())
+        write_generation(run.storage, journal.folder, revision, records.values())
     run.reached("generation_written")
     journal.write_result(revision, asdict(result))
     run.reached("result_written")
@@ -116,7 +119,7 @@ def commit(run: RunContext, datasource_id: str, revision: int) -> RunResult:
     _clean_up(journal, moved, keep=plan.datasource.keep_runs)
     if changes:
         AttachmentCache(run.storage, journal.folder, ()).tidy(
-            {record.content_id for record in known.records.values() if record.type == "attachment"},
+            {record.content_id for record in records.values() if record.type == "attachment"},
             plan.datasource.attachment_cache_max_bytes,
         )
     run.reached("batches_deleted")
@@ -157,16 +160,16 @@ def _quiet_result(journal: Journal, head: Head | None, plan: Plan) -> RunResult 
         return None
     try:
         last, before = journal.find_plan(head.revision), journal.read_result(head.revision)
-    except StorageError:
+        if last is None or before is None or not before.get("counts", {}).keys() >= _STANDING:
+            return None
+        found = _result_from(before)
+        # Of what cannot be read, that part which each look counts by itself.
+        kept = found.counts["unreadable"] - last.counts.get("unreadable", 0)
+        counts = {name: found.counts[name] for name in _STANDING}
+    except (StorageError, *MISREAD):
         return None
-    if last is None or before is None or not before.get("counts", {}).keys() >= _STANDING:
-        return None
-    found = journal.storage.understood(journal.result_name(head.revision), _result_from, before)
-    # Of what cannot be read, that part which each look counts by itself.
-    kept = found.counts["unreadable"] - last.counts.get("unreadable", 0)
-    counts = {name: found.counts[name] for name in _STANDING}
     counts |= {name: plan.counts[name] for name in ("listed", "unchanged", "left_for_later")}
-    counts |= {"restricted": plan.counts.get("restricted", 0), "withheld": plan.withheld}
+    counts |= {"restricted": plan.counts.get("restricted", 0), "withheld": _withheld(head, plan)}
     counts["unreadable"] = kept + plan.counts.get("unreadable", 0)
     return RunResult(
         datasource_id=plan.datasource.id,
@@ -178,7 +181,7 @@ def _quiet_result(journal: Journal, head: Head | None, plan: Plan) -> RunResult 
         counts=dict.fromkeys(found.counts, 0) | counts,
         failures=found.failures,
         requests=plan.requests,
-        throttled_seconds=0.0,
+        throttled_seconds=plan.throttled_seconds,
         watermark=plan.watermark,
         reconciled=plan.reconciled.get("at") or None,
         documents=found.documents,
@@ -187,8 +190,15 @@ def _quiet_result(journal: Journal, head: Head | None, plan: Plan) -> RunResult 
 
 
 def _result(
-    run: RunContext, journal: Journal, plan: Plan, records: Mapping[str, Record], tally: Tally, rebuild: Rebuilding
+    run: RunContext,
+    journal: Journal,
+    head: Head | None,
+    plan: Plan,
+    known: Known,
+    tally: Tally,
+    rebuild: Rebuilding,
 ) -> RunResult:
+    records = known.records
     extractions = extracted(run, journal, plan)
     failing = [record for record in records.values() if record.failure is not None]
     counts = {
@@ -202,7 +212,8 @@ def _result(
         "failed": tally.failed,
         "failing": len(failing),
         "pending": sum(record.pending for record in records.values()),
-        "withheld": plan.withheld,
+        "withheld": _withheld(head, plan),
+        "taken_over": known.taken_over,
         "left_for_later": plan.counts["left_for_later"],
         "unfinished": tally.unfinished,
         "documents": sum(record.revision > 0 for record in records.values()),
@@ -215,7 +226,7 @@ def _result(
         datasource_id=plan.datasource.id,
         revision=plan.revision,
         mode=plan.mode,
-        changed=bool(tally.written or tally.deleted or rebuild.swapped),
+        changed=bool(tally.written or tally.deleted or known.taken_over or rebuild.swapped),
         problems=(*_problems(plan, tally), *rebuild.problems),
         notes=(*plan.notes, *_notes(extractions), *rebuild.notes),
         counts=counts,
@@ -225,12 +236,19 @@ def _result(
             if r.failure
         ),
         requests=plan.requests + sum(e.requests for e in extractions),
-        throttled_seconds=sum(e.throttled_seconds for e in extractions),
+        throttled_seconds=plan.throttled_seconds + sum(e.throttled_seconds for e in extractions),
         watermark=plan.watermark,
         reconciled=plan.reconciled.get("at") or None,
         documents=dict(sorted(documents.items())),
         follows=plan.base_revision or journal.purged(),
     )
+
+
+def _withheld(head: Head | None, plan: Plan) -> int:
+    """Return how many deletions wait for consent: a run over named items looks at no others, and leaves those as they are."""
+    if plan.withheld or plan.awaiting is None or head is None:
+        return plan.withheld
+    return int(head.counts.get("withheld", 0))
 
 
 def _notes(extractions: Sequence[ExtractCounts]) -> list[str]:

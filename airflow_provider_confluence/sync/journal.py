@@ -153,6 +153,7 @@ class Plan:
     reconciled: Mapping[str, Any]
     requests: int
     rebuild: int | None = None
+    throttled_seconds: float = 0.0
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Plan:

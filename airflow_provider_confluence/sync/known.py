@@ -25,12 +25,14 @@ class Known:
 
     ``plans`` are those of the dead runs that are taken over. ``fresh`` holds the ids that those runs wrote as today's settings want them.
     ``lost`` says which files of dead runs are gone, by revision: they may have written what no file of ours names.
+    ``taken_over`` counts what those runs wrote into today's index and removed from it, as nobody was told of it yet.
     """
 
     records: dict[str, Record] = field(default_factory=dict)
     plans: tuple[Plan, ...] = ()
     fresh: set[str] = field(default_factory=set)
     lost: dict[int, list[str]] = field(default_factory=dict)
+    taken_over: int = 0
 
 
 @dataclass(slots=True)
@@ -81,7 +83,9 @@ def load_known(journal: Journal, head: Head | None, *, before: int, recipe: str,
         plans.append(plan)
         elsewhere = dict(known.records) if plan.target != target else {}
         lost: list[str] = []
-        apply_receipts(known.records, journal, plan, lost=lost)
+        done = apply_receipts(known.records, journal, plan, lost=lost)
+        if plan.target == target:
+            known.taken_over += done.written + done.deleted
         if lost:
             known.lost[revision] = lost
         # What the dead run removed from another index is still in this one.

@@ -283,6 +283,7 @@ class _Listing:
             reconciled=reconciled,
             requests=self.client.requests_made,
             rebuild=rebuild,
+            throttled_seconds=self.client.throttled_seconds,
         )
         journal.fence(revision)
         now = journal.read_head()

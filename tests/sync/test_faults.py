@@ -99,7 +99,9 @@ def test_batches_that_are_too_large_are_halved_until_they_pass(wiki):
 
 def test_a_rate_limit_is_waited_for_and_nothing_is_lost(wiki):
     wiki.sandbox.faults.add(Respond(429, retry_after=0.05, times=3), Respond(503, times=1, after=5))
-    assert wiki.run().clean
+    result = wiki.run()
+    assert result.clean
+    assert result.throttled_seconds >= 0.05
     assert wiki.indexed() == wiki.expected()
 
 

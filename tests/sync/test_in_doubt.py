@@ -36,6 +36,22 @@ def pages_of(wiki, queue):
         sink.close()
 
 
+# ---------------------------------------------------------------- what nobody was told of yet
+def test_what_a_dead_run_wrote_and_removed_is_told_by_the_next(wiki):
+    first = wiki.run()
+    wiki.model.edit(wiki.model.find("Chapter"), body="<p>New words</p>")
+    wiki.model.trash(wiki.model.find("Appendix"))
+    gone = wiki.indexed().keys() - wiki.expected().keys()
+    stop(wiki, "indexed")
+    result = wiki.run()
+    # Nothing was left to do, and yet the index is not what it was at the commit that this run follows.
+    assert (result.counts["written"], result.counts["deleted"]) == (0, 0)
+    assert (result.changed, result.follows) == (True, first.revision)
+    assert result.counts["taken_over"] == 1 + len(gone)
+    after = wiki.run()
+    assert (after.changed, after.counts["taken_over"]) == (False, 0)
+
+
 # ---------------------------------------------------------------- another target
 def test_a_deletion_that_a_dead_run_carried_out_elsewhere_is_still_carried_out_here(wiki):
     wiki.run()

@@ -137,7 +137,8 @@ def test_a_targeted_run_keeps_the_consent_that_others_wait_for(indexed):
     for page in pages:
         indexed.model.trash(page)
     held = indexed.run(mode="reconcile")
-    only(indexed, indexed.model.find("Guide"))
+    meanwhile = only(indexed, indexed.model.find("Guide"))
+    assert (meanwhile.clean, meanwhile.counts["withheld"]) == (True, 60)
     assert indexed.run(allow_mass_delete=held.revision).clean
     assert indexed.indexed() == indexed.expected()
 
