@@ -2,6 +2,7 @@
 
 ``collect`` writes the changed documents as lines of ``{"text": …, "metadata": {…}}``, the shape that the operators of Airflow's common-ai
 provider take. ``embed`` stands in for them: its vectors count words, so that the example needs no service. Put your own model there.
+Both tasks share a folder; on several hosts let it lie where all workers see it.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ with DAG(
 
     @task
     def collect() -> dict[str, Any]:
-        """Write what changed since the last time into a file; return its path, what was removed, and how far this goes."""
+        """Write what changed since the last time into a file; return its path, how much it is, and how far this goes."""
         import json
         from contextlib import closing
 
@@ -68,11 +69,12 @@ with DAG(
             (done,) = database.execute("SELECT coalesce(max(revision), 0) FROM done").fetchone()
         changes = changes_since(DATASOURCE, done)
         file = FOLDER / f"changed-{changes.until}.jsonl"
-        removed, count = [], 0
+        removed = count = 0
         with file.open("w", encoding="utf-8") as lines:
             for item in changes:
                 if isinstance(item, Tombstone):
-                    removed.append(item.id)
+                    lines.write(json.dumps({"removed": item.id}) + "\n")
+                    removed += 1
                 else:
                     lines.write(json.dumps(item.text_and_metadata(), ensure_ascii=False) + "\n")
                     count += 1
@@ -89,12 +91,13 @@ with DAG(
         file = Path(collected["file"])
         # All or nothing: a run that stops here is repeated by the next.
         with closing(store()) as database, database, file.open(encoding="utf-8") as lines:
-            for document_id in collected["removed"]:
-                database.execute("DELETE FROM part WHERE document_id = ?", [document_id])
             for line in lines:
                 document = json.loads(line)
-                metadata = document["metadata"]
-                database.execute("DELETE FROM part WHERE document_id = ?", [metadata["id"]])
+                metadata = document.get("metadata")
+                old = metadata["id"] if metadata else document["removed"]
+                database.execute("DELETE FROM part WHERE document_id = ?", [old])
+                if metadata is None:
+                    continue
                 for text in [part for part in document["text"].split("\n\n") if part.strip()] or [metadata["title"]]:
                     vector = json.dumps(vector_of(f"{metadata['title']} {text}"))
                     row = [metadata["id"], metadata["title"], metadata["url"], text, vector]
@@ -102,6 +105,6 @@ with DAG(
                     parts += 1
             database.execute("INSERT INTO done VALUES (?)", [collected["until"]])
         file.unlink()
-        return {"documents": collected["documents"], "parts": parts, "removed": len(collected["removed"])}
+        return {"documents": collected["documents"], "parts": parts, "removed": collected["removed"]}
 
     embed(collect())

@@ -39,7 +39,10 @@ def changes_since(datasource_id: str, revision: int = 0) -> Changes:
     your own that are a :class:`~airflow_provider_confluence.sinks.base.ReadableSink`.
 
     Where you keep the last ``until`` yourself nothing is missed, whatever became of an event: a DAG that is paused gets none. An event of
-    the asset names the commit before its own as ``follows``. From 0 it is everything that the index holds.
+    the asset names the commit before its own as ``follows``. From 0 it is all that the sink keeps: documents and tombstones.
+
+    Two things are not told, because the place that would tell them is gone: that a datasource was purged, and what was removed before it
+    moved to another sink or ``queue.name`` while you were behind. Begin anew after them: drop what you have, and ask from 0.
 
     :raises ConfigurationError: where the sink does not give back what was written; ask it for a revision above yours then.
     """
