@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
 
@@ -19,6 +20,8 @@ from tests.ui.test_page import DOCS, FRAMED, PAGE, row
 
 ARCHIVE = f"{FRAMED}?datasource=archive"
 STARTING = f"{FRAMED}?datasource=starting"
+FORGETFUL = f"{FRAMED}?datasource=forgetful"
+AWAITING = 1796032105000
 WITHHELD = 56
 KEPT = 4
 
@@ -91,21 +94,70 @@ def test_withheld_deletions_go_ahead_when_they_are_allowed_and_only_then(
 
 @pytest.mark.parametrize("dark", [False, True])
 def test_the_question_can_be_read_in_a_narrow_window_dark_or_light(see: Any, airflow: Standalone, dark: bool) -> None:
-    # As a run that withheld deletions leaves it; what it takes to get there for real is above.
-    store = f"/assets/{asset(airflow, 'docs')['id']}/state-store"
-    kept = {name: airflow.call("GET", f"{store}/{name}")["value"] for name in ("datasource", "counts")}
-    airflow.call("PUT", f"{store}/datasource", {"value": {**kept["datasource"], "awaiting": 1796032105000}})
-    airflow.call("PUT", f"{store}/counts", {"value": {**kept["counts"], "withheld": 1234}})
-    try:
+    with withheld(airflow, "docs", 1234):
         seen = see(DOCS, width=420, height=800, dark=dark)
         seen.ours.get_by_role("button", name="Allow these deletions").click()
         expect(seen.ours.get_by_role("dialog")).to_contain_text("Delete 1,234 documents")
         seen.picture(f"consent-narrow-{'dark' if dark else 'light'}")
         assert seen.frame.evaluate("document.documentElement.scrollWidth <= innerWidth")
         assert seen.accessibility() == []
+
+
+@pytest.mark.parametrize(("now", "asked"), [(1234, "1,234"), (0, "1,100")])
+def test_the_question_names_the_number_that_waits_now(see: Any, airflow: Standalone, now: int, asked: str) -> None:
+    # The run that is named withheld 1,000, the next one 1,100; the last one either more, or it looked at single items and counts none.
+    rows = [
+        {"revision": AWAITING + 2, "mode": "targeted", "counts": {}},
+        {"revision": AWAITING + 1, "mode": "full", "counts": {"withheld": 1100}},
+        {"revision": AWAITING, "mode": "full", "counts": {"withheld": 1000}},
+    ]
+    with withheld(airflow, "docs", now, recent_runs=rows):
+        seen = see(DOCS)
+        expect(seen.ours.get_by_role("heading", name=f"{asked} deletions are withheld")).to_be_visible()
+        seen.ours.get_by_role("button", name="Allow these deletions").click()
+        expect(seen.ours.get_by_role("dialog")).to_contain_text(f"Delete {asked} documents from the index of")
+
+
+def test_deletions_are_allowed_once_until_the_run_that_has_the_consent_fails(see: Any, airflow: Standalone) -> None:
+    # While the DAG is paused the run waits, for as long as this takes to look at.
+    airflow.call("PATCH", "/dags/confluence__forgetful", {"is_paused": True})
+    before = len(runs_of(airflow, "forgetful"))
+    try:
+        with withheld(airflow, "forgetful", 70):
+            seen = see(FORGETFUL)
+            seen.ours.get_by_role("button", name="Allow these deletions").click()
+            seen.ours.get_by_role("button", name="Delete 70").click()
+            given = "Allowed; the next run deletes them"
+            expect(seen.ours.get_by_role("button", name=given)).to_be_disabled()
+            run = wait_for_new_run(airflow, "forgetful", before)
+            assert run["conf"] == {"allow_mass_delete": AWAITING}
+            expect(seen.ours.locator(".answer")).to_contain_text("Allow these deletions: started as")
+            expect(seen.ours.get_by_role("button", name=given)).to_be_disabled()
+            seen.picture("consent-given")
+            assert seen.accessibility() == []
+            # Whoever else looks, or comes back, is not asked either.
+            expect(see(FORGETFUL, user="admin").ours.get_by_role("button", name=given)).to_be_disabled()
+            address = f"/dags/confluence__forgetful/dagRuns/{quote(run['dag_run_id'], safe='')}"
+            airflow.call("PATCH", address, {"state": "failed"})
+            expect(seen.ours.get_by_role("button", name="Allow these deletions")).to_be_enabled()
+            airflow.call("DELETE", address)
+            assert len(runs_of(airflow, "forgetful")) == before
     finally:
-        for name, value in kept.items():
-            airflow.call("PUT", f"{store}/{name}", {"value": value})
+        airflow.call("PATCH", "/dags/confluence__forgetful", {"is_paused": False})
+
+
+def test_consent_that_could_not_be_given_can_be_given_again(see: Any, airflow: Standalone) -> None:
+    broken = json.dumps({"detail": "the database is gone"})
+    with withheld(airflow, "docs", 70):
+        seen = see(
+            DOCS,
+            before=lambda page: page.route("**/dagRuns", lambda route: route.fulfill(status=503, body=broken), times=1),
+        )
+        seen.ours.get_by_role("button", name="Allow these deletions").click()
+        seen.ours.get_by_role("button", name="Delete 70").click()
+        expect(seen.ours.locator(".answer")).to_contain_text("Airflow answered 503: the database is gone.")
+        expect(seen.ours.get_by_role("button", name="Allow these deletions")).to_be_enabled()
+        seen.complaints.clear()
 
 
 # ---------------------------------------------------------------- new, and under way
@@ -226,3 +278,19 @@ def asset(airflow: Standalone, datasource: str) -> dict[str, Any]:
     uri = f"confluence://datasource/{datasource}"
     found = airflow.call("GET", f"/assets?uri_prefix_pattern={uri}")["assets"]
     return next(one for one in found if re.fullmatch(re.escape(uri), one["uri"]))
+
+
+@contextmanager
+def withheld(airflow: Standalone, datasource: str, many: int, **more: Any) -> Iterator[None]:
+    """Let the state store say what a run leaves there that withheld deletions; above is what it takes to get there for real."""
+    store = f"/assets/{asset(airflow, datasource)['id']}/state-store"
+    names = ("datasource", "counts", *more)
+    kept = {name: airflow.call("GET", f"{store}/{name}")["value"] for name in names}
+    settings, counts = {**kept["datasource"], "awaiting": AWAITING}, {**kept["counts"], "withheld": many}
+    for name, value in {"datasource": settings, "counts": counts, **more}.items():
+        airflow.call("PUT", f"{store}/{name}", {"value": value})
+    try:
+        yield
+    finally:
+        for name, value in kept.items():
+            airflow.call("PUT", f"{store}/{name}", {"value": value})

@@ -49,9 +49,11 @@ export function actions(source, allowed, started) {
       tell("good", `${label}: started as ${run.dag_run_id}.`);
       enable(true, source.dag.is_paused ? PAUSED : "");
       started(run);
+      return run;
     } catch (error) {
       tell("bad", `${label}: ${error.message}`);
       enable(error.status !== 403, error.status === 403 ? FORBIDDEN : "");
+      return null;
     }
   }
 

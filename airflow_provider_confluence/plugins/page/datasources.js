@@ -63,10 +63,9 @@ function idOf(asset) {
 }
 
 async function read(asset, dag, howMany) {
-  const [store, runs] = await Promise.all([
-    get(`assets/${asset.id}/state-store`, { limit: 50 }),
-    get(`dags/${encodeURIComponent(dag.dag_id)}/dagRuns`, { limit: howMany, order_by: "-run_after" }),
-  ]);
+  // One after the other: where a run is seen to be over, what it committed is seen too.
+  const runs = await get(`dags/${encodeURIComponent(dag.dag_id)}/dagRuns`, { limit: howMany, order_by: "-run_after" });
+  const store = await get(`assets/${asset.id}/state-store`, { limit: 50 });
   const mirror = Object.fromEntries(store.asset_state_store.map((row) => [row.key, row.value]));
   return judged(asset, dag, runs.dag_runs, mirror, Date.now());
 }
