@@ -15,6 +15,7 @@ from playwright.sync_api import expect
 from airflow_provider_confluence.testing.sandbox import Sandbox
 from airflow_provider_confluence.testing.sandbox.faults import Stall
 from airflow_provider_confluence.testing.standalone import Standalone, wait_until
+from tests.ui.made_up import under_way
 from tests.ui.seen import Seen, define, runs_of, wait_for_new_run
 from tests.ui.test_page import DOCS, FRAMED, PAGE, row
 
@@ -202,6 +203,14 @@ def test_a_first_run_is_followed_from_new_to_fresh_without_a_hand(
     expect(state(seen)).to_contain_text("fresh", timeout=180_000)
     expect(steps).to_have_count(0)
     expect(seen.ours.get_by_text("1 document in the index.")).to_be_visible()
+
+
+def test_a_run_of_more_steps_than_airflow_lists_at_once_is_counted_in_full(see: Any, airflow: Standalone) -> None:
+    seen = see(DOCS, before=lambda page: under_way(page, airflow, "docs", extracts=260, done=130))
+    steps = seen.ours.get_by_role("list", name="The run that is under way").get_by_role("listitem")
+    expect(steps.nth(1)).to_contain_text("Fetching (under way)130 of 260 shards")
+    expect(steps.nth(1)).to_contain_text("items 260: 7 of 9")
+    expect(steps.nth(3)).to_contain_text("Committing (waiting)")
 
 
 # ---------------------------------------------------------------- the others

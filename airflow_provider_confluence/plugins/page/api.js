@@ -44,7 +44,8 @@ export async function all(path, key, query = {}) {
   for (;;) {
     const found = await get(path, { ...query, limit: PAGE, offset: rows.length });
     rows.push(...found[key]);
-    if (found[key].length < PAGE || rows.length >= found.total_entries) return rows;
+    // A page may hold less than was asked for: Airflow has a limit of its own.
+    if (found[key].length === 0 || rows.length >= found.total_entries) return rows;
   }
 }
 

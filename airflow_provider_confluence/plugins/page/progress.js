@@ -1,6 +1,6 @@
 // A run that is under way: its steps, and how far those are that take long.
 
-import { forEach, get } from "./api.js";
+import { all, forEach, get } from "./api.js";
 import { el } from "./dom.js";
 import { count, number } from "./words.js";
 
@@ -18,7 +18,7 @@ const SPOKEN = { done: "done", active: "under way", broken: "failed", waiting: "
 /** Returns the steps of a run, each with its state and what can be said of it; null where it has no tasks yet. */
 export async function readProgress(dagId, runId) {
   const base = `dags/${encodeURIComponent(dagId)}/dagRuns/${encodeURIComponent(runId)}/taskInstances`;
-  const tasks = (await get(base, { limit: 100 })).task_instances;
+  const tasks = await all(base, "task_instances");
   const active = tasks.filter((task) => task.state === "running");
   const told = await forEach(active, async (task) => {
     const path = `${base}/${encodeURIComponent(task.task_id)}/state-store`;
