@@ -15,6 +15,10 @@ import { followTheme } from "./theme.js";
 
 const QUIET_MS = 30_000;
 const BUSY_MS = 3_000;
+// Each datasource costs two requests: of so many, what is under way is not followed any faster.
+const MANY = 50;
+// Airflow is left alone for so many times as long as the last look at it took.
+const REST = 5;
 
 const page = document.getElementById("page");
 const query = new URLSearchParams(location.search);
@@ -27,14 +31,23 @@ const content = el("div", { class: "content" });
 const updated = el("span", { class: "quiet" });
 const refresh = el("button", { type: "button", class: "plain", onclick: () => show({ asked: true }) }, "Refresh");
 let timer = null;
+let looking = false;
+let lookAgain = null;
 let busyUntil = 0;
 let built = false;
 let allowed = false;
 let controls = null;
 
+/** Shows how everything stands now; never twice at a time, however often it is asked for. */
 async function show({ asked = false } = {}) {
+  if (looking) {
+    lookAgain = { asked: asked || lookAgain?.asked };
+    return;
+  }
+  looking = true;
   clearTimeout(timer);
   page.setAttribute("aria-busy", "true");
+  const begun = performance.now();
   let busy = false;
   try {
     busy = dagId === null && id === null ? await showAll() : await showOne();
@@ -45,14 +58,22 @@ async function show({ asked = false } = {}) {
     console.debug(error);
   }
   page.setAttribute("aria-busy", "false");
-  timer = setTimeout(() => (document.hidden ? null : show()), busy || Date.now() < busyUntil ? BUSY_MS : QUIET_MS);
+  looking = false;
+  if (lookAgain !== null) {
+    const next = lookAgain;
+    lookAgain = null;
+    show(next);
+    return;
+  }
+  const pause = busy || Date.now() < busyUntil ? BUSY_MS : QUIET_MS;
+  timer = setTimeout(() => (document.hidden ? null : show()), Math.max(pause, REST * (performance.now() - begun)));
 }
 
 async function showAll() {
   const sources = await readAll();
   if (!built) build(el("header", { class: "heading" }, el("h1", {}, "Confluence")));
   replace(overview(sources));
-  return sources.some((source) => source.ongoing !== null);
+  return sources.length <= MANY && sources.some((source) => source.ongoing !== null);
 }
 
 async function showOne() {
