@@ -66,6 +66,19 @@ def test_an_airflow_that_answers_slowly_is_asked_less_often(see: Any) -> None:
     assert following["begun"] - slow["over"] >= 5 * (slow["over"] - slow["begun"]) - NONE_TO_SPARE_MS
 
 
+def test_who_presses_refresh_again_and_again_gets_one_more_look_and_none_beside_the_first(see: Any) -> None:
+    seen = see(DOCS, ours=False, before=watch_refreshes)
+    wait_until_it_has_looked(seen)
+    held = let_it_wait(seen)
+    seen.page.get_by_role("button", name="Refresh").evaluate("button => { for (let i = 0; i < 9; i++) button.click() }")
+    assert len(seen.page.evaluate("window.refreshes")) == 2
+    held.continue_()
+    wait_until(lambda: len(refreshes(seen)) == 3, 60, "the page has looked once more")
+    pressed, again = refreshes(seen)[1:]
+    assert again["begun"] >= pressed["over"]
+    assert len(let_time_pass_until_the_next(seen)) == 4
+
+
 def let_it_wait(seen: Any) -> Route:
     """Press *Refresh*, and return the request that is not answered while the page's clock goes on."""
     held: list[Route] = []
