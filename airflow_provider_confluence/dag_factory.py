@@ -88,7 +88,7 @@ def build_dags(
     :param datasources: the same as a dictionary, in its place.
     :param connector_variable: the Variable that holds defaults for all.
     :param default_args: arguments for all tasks.
-    :param dag_kwargs: arguments for all DAGs.
+    :param dag_kwargs: arguments for all DAGs; ``params`` stand beside ours, and one of the same name in its place.
     :raises DatasourceError: when the text as a whole cannot be read, saying where: Airflow shows it as an import error.
     """
     from airflow.sdk import get_parsing_context
@@ -217,10 +217,9 @@ def _build(
         commit = ConfluenceCommitOperator(task_id="commit", datasource_id=slug, doc_md=_TASK_DOCS["commit"], **own)
         verdict = ConfluenceVerdictOperator(task_id="verdict", doc_md=_TASK_DOCS["verdict"], **judging)
         list_changes >> shards.expand(reference=list_changes.output) >> commit >> verdict
-    if "params" not in dag_kwargs:
-        # Only now: the tasks there are when a DAG gets its parameters each take a deep copy, and a DAG that is made with them judges their
-        # defaults by their schemas. Together that is two thirds of the time. Tasks get them from the DAG when they run.
-        dag.params.update(_params())
+    # Only now: the tasks there are when a DAG gets its parameters each take a deep copy, and a DAG that is made with them judges their
+    # defaults by their schemas. Together that is two thirds of the time. Tasks get them from the DAG when they run.
+    dag.params.update({name: param for name, param in _params().items() if name not in dag.params})
     return dag
 
 

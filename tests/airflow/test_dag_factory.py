@@ -453,6 +453,17 @@ def test_default_args_and_dag_kwargs_hold_for_all(variable: Any) -> None:
         assert dag.get_task("shards.extract").owner == "us"
 
 
+def test_params_of_a_deployment_s_own_stand_beside_ours(variable: Any) -> None:
+    variable({"docs": {"space": "DOCS"}})
+    (dag,) = build_dags(dag_kwargs={"params": {"ticket": "none", "mode": "reconcile"}}).values()
+    assert dag.params.dump() == {
+        "ticket": "none",
+        "mode": "reconcile",
+        "content_ids": None,
+        "allow_mass_delete": None,
+    }
+
+
 @pytest.mark.parametrize(
     ("name", "text"), [("d.yaml", "{id}: {{space: DOCS}}\n"), ("d.json", '{{"{id}": {{"space": "DOCS"}}}}')]
 )
