@@ -359,10 +359,8 @@ def _encoded(line: Mapping[str, Any]) -> bytes:
 
     try:
         return msgspec.json.encode(line) + b"\n"
-    except (
-        UnicodeEncodeError,
-        TypeError,
-    ):  # half a character, which only an escape can hold; a str or an int of somebody's own class
+    # Half a character, which only an escape can hold; or a str or an int of somebody's own class.
+    except (UnicodeEncodeError, TypeError):
         return (json.dumps(line, ensure_ascii=True, separators=(",", ":")) + "\n").encode("ascii")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from airflow_provider_confluence.errors import CredentialsError, SpaceNotFoundError, StorageError
@@ -59,6 +61,16 @@ def test_a_quiet_commit_says_what_one_says_that_reads_the_manifest_and_needs_no_
         for name in ("counts", "documents", "failures", "problems", "notes", "changed"):
             assert getattr(quiet, name) == getattr(whole, name), name
     assert told[0].counts["documents"] == len(wiki.expected())
+
+
+@pytest.mark.parametrize("odd", [{"counts": None}, {"notes": None}, {"of_a_newer_package": 1}])
+def test_a_last_result_that_cannot_be_read_fails_no_quiet_run(wiki, odd):
+    wiki.run()
+    (file,) = wiki.folder.glob("state/docs/runs/*/result.json")
+    file.write_text(json.dumps({**json.loads(file.read_text()), **odd}))
+    result = wiki.run()
+    assert (result.clean, result.changed) == (True, False)
+    assert result.counts["documents"] == len(wiki.expected())
 
 
 def test_the_next_run_fetches_only_what_changed_and_removes_what_vanished(wiki):
