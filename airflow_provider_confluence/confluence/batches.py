@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from airflow_provider_confluence.confluence.gate import MAX_TRIES
 from airflow_provider_confluence.confluence.transport import TooHeavyError
@@ -39,6 +40,7 @@ class Tries:
 ALL_TRIES = Tries()
 T = TypeVar("T")
 R = TypeVar("R")
+_WAIT_SECONDS = 5.0  # signals are heard in between
 
 
 class Doubts:
@@ -66,6 +68,51 @@ class Doubts:
             self._check()
 
 
+@dataclass(slots=True)
+class _Patience:
+    waits: bool = True
+
+
+class Answers(Iterator[T], Generic[T]):
+    """What is asked for in threads, as it comes. Nothing is asked before the first look.
+
+    Closing it, or an exception in it, stops the threads before it returns.
+    """
+
+    def __init__(self, found: Generator[T | None, None, None], patience: _Patience) -> None:
+        self._found = found
+        self._patience = patience
+
+    def __next__(self) -> T:
+        self._patience.waits = True
+        answer = next(self._found)
+        assert answer is not None, "only who does not wait is told that there is nothing yet"
+        return answer
+
+    def come(self) -> Iterator[T]:
+        """Yield what has come by now. The threads go on with so much more as there was."""
+        self._patience.waits = False
+        for answer in self._found:
+            if answer is None:
+                break
+            yield answer
+            self._patience.waits = False  # where the others were waited for in between
+
+    def map(self, then: Callable[[T], R]) -> Answers[R]:
+        """Return what a function makes of each, in place of this. What it raises stops the threads."""
+
+        def mapped() -> Generator[R | None, None, None]:
+            with closing(self._found) as found:
+                for answer in found:
+                    yield None if answer is None else then(answer)
+
+        return Answers(mapped(), self._patience)
+
+    def close(self) -> None:
+        """Stop the threads; safe to repeat."""
+        self._found.close()
+
+
 def in_batches(
     fetch: Callable[[Sequence[str], Tries, threading.Event], Sequence[T]],
     ids: Sequence[str],
@@ -75,19 +122,33 @@ def in_batches(
     check: Callable[[], object],
     cut: Callable[[threading.Event], bool | None] = lambda _stop: None,
     first_batch: int = FIRST_BATCH,
-) -> Iterator[T | Failure]:
-    """Yield what ``fetch`` returns for all the ids, in any order, and a Failure for each id that cannot be had even alone.
+) -> Answers[T | Failure]:
+    """Return what ``fetch`` returns for all the ids, in any order, and a Failure for each id that cannot be had even alone.
 
     At most ``threads`` answers are held beside those on their way, so memory is bounded by ``threads`` × the largest answer.
     Where all threads have enough to do, the first batches are smaller, each by a step: the first answer is there sooner, and the others do
     not come all at once.
-    Closing the iterator, or an exception in it, stops the threads before it returns.
 
     :param fetch: called in threads with a batch, the number of tries, and the event that says *stop*.
     :param check: asks Confluence whether it is there at all, where that is in doubt (:class:`Doubts`); what it raises ends everything.
     :param cut: breaks off the requests that are under way for a stop event (:meth:`Transport.cut`).
     :raises ConfluenceProviderError: what ``check`` raises; and what is about no item: a refused credential, a pause that is too long.
     """
+    patience = _Patience()
+    return Answers(_in_batches(fetch, ids, type_, threads, check, cut, first_batch, patience), patience)
+
+
+def _in_batches(
+    fetch: Callable[[Sequence[str], Tries, threading.Event], Sequence[T]],
+    ids: Sequence[str],
+    type_: str,
+    threads: int,
+    check: Callable[[], object],
+    cut: Callable[[threading.Event], bool | None],
+    first_batch: int,
+    patience: _Patience,
+) -> Generator[T | Failure | None, None, None]:
+    """Yield the answers of :func:`in_batches`, and ``None`` where none has come and nobody waits."""
     waiting: deque[str] = deque(ids)
     halves: deque[list[str]] = deque()
     stop = threading.Event()
@@ -117,7 +178,9 @@ def in_batches(
     try:
         submit()
         while running:
-            done, _ = wait(running, timeout=5, return_when=FIRST_COMPLETED)
+            done, _ = wait(running, _WAIT_SECONDS if patience.waits else 0, FIRST_COMPLETED)
+            if not done and not patience.waits:
+                yield None
             for future in done:
                 batch = running.pop(future)
                 try:

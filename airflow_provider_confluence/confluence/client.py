@@ -18,6 +18,7 @@ from airflow_provider_confluence.confluence.gate import MAX_TRIES
 from airflow_provider_confluence.documents import Entry, Failure, Space
 
 if TYPE_CHECKING:
+    from airflow_provider_confluence.confluence.batches import Answers
     from airflow_provider_confluence.confluence.events import Observer
     from airflow_provider_confluence.confluence.gate import Gate
     from airflow_provider_confluence.confluence.readers import Levels, SpaceReaders
@@ -244,12 +245,12 @@ class ConfluenceClient(Protocol):
         *,
         type_: str,
         cut: Callable[[], None] = lambda: None,
-    ) -> Iterator[T | Failure]:
-        """Yield what a call returns for each id, in any order, with as many at a time as requests may be in flight.
+    ) -> Answers[T | Failure]:
+        """Return what a call returns for each id, in any order, with as many at a time as requests may be in flight.
 
-        A call that raises for one id yields a Failure; what is about Confluence as a whole, or the credential, ends it all.
+        A call that raises for one id brings a Failure; what is about Confluence as a whole, or the credential, ends it all.
 
-        :param call: gets an id and the event that says *stop*, to be handed on to the client's calls.
+        :param call: gets an id and the event that says *stop*, to be handed on to the client's calls; returns anything but ``None``.
         :param cut: called, in addition, to break off the calls under way when the iterator is closed early; may be called repeatedly.
         """
 

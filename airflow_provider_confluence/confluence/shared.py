@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
-from airflow_provider_confluence.confluence.batches import Tries, in_batches, in_parallel
+from airflow_provider_confluence.confluence.batches import Answers, Tries, in_batches, in_parallel
 from airflow_provider_confluence.confluence.client import Edition, Fetched, Identity, NewestFirst
 from airflow_provider_confluence.confluence.downloads import Downloads
 from airflow_provider_confluence.confluence.identity import read_identity
@@ -90,8 +90,8 @@ class ClientOverTransport:
         *,
         type_: str,
         cut: Callable[[], None] = lambda: None,
-    ) -> Iterator[T | Failure]:
-        """Yield what a call returns for each id, in any order, with as many at a time as requests may be in flight."""
+    ) -> Answers[T | Failure]:
+        """Return what a call returns for each id, in any order, with as many at a time as requests may be in flight."""
 
         def each(batch: Sequence[str], _: Tries, stop: threading.Event) -> list[T]:
             with self._transport.on_behalf_of(stop):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
-from airflow_provider_confluence.confluence.batches import FIRST_DOUBT, LITTLE_HOPE, TRIES_FOR_ONE, Doubts
+from airflow_provider_confluence.confluence.batches import FIRST_DOUBT, LITTLE_HOPE, TRIES_FOR_ONE, Answers, Doubts
 from airflow_provider_confluence.confluence.client import ConfluenceClient
 from airflow_provider_confluence.confluence.downloads import FileTooLargeError
 from airflow_provider_confluence.confluence.transport import MAX_TRIES, AbsentError
@@ -80,8 +80,8 @@ class AttachmentTexts:
         """Kill what still reads; safe to repeat."""
         self._extractor.close()
 
-    def read(self, entries: Mapping[str, Entry]) -> Iterator[tuple[str, Text | Failure]]:
-        """Yield the text of each attachment, in any order, and a Failure for each that could not be fetched.
+    def read(self, entries: Mapping[str, Entry]) -> Answers[tuple[str, Text | Failure]]:
+        """Return the text of each attachment, in any order, and a Failure for each that could not be fetched.
 
         A file that cannot be read is no failure: its document says why it has no text.
 
@@ -97,16 +97,16 @@ class AttachmentTexts:
             except (ContractError, AccessDeniedError, CredentialsError, ConfluenceUnavailableError) as error:
                 return content_id, error
 
-        for answer in self._client.in_parallel(one, list(entries), type_="attachment", cut=self._extractor.close):
+        def text(answer: tuple[str, Extraction | ConfluenceProviderError] | Failure) -> tuple[str, Text | Failure]:
             if isinstance(answer, Failure):
-                yield answer.content_id, answer
-                continue
+                return answer.content_id, answer
             content_id, found = answer
             if isinstance(found, ConfluenceProviderError):
-                yield content_id, self._failure(entries[content_id], found)
-                continue
+                return content_id, self._failure(entries[content_id], found)
             self.outcomes[found.outcome] += 1
-            yield content_id, _text(found)
+            return content_id, _text(found)
+
+        return self._client.in_parallel(one, list(entries), type_="attachment", cut=self._extractor.close).map(text)
 
     def _failure(self, entry: Entry, error: ConfluenceProviderError) -> Failure:
         """Return what became of a download. :raises ConfluenceProviderError: when it is about more than this file."""

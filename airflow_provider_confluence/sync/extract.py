@@ -6,11 +6,12 @@ batch; it stops nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from typing import Any, Literal, cast
 
+from airflow_provider_confluence.confluence.batches import Answers
 from airflow_provider_confluence.confluence.client import ConfluenceClient, Fetched
 from airflow_provider_confluence.confluence.readers import Levels
 from airflow_provider_confluence.content import own_macros
@@ -118,6 +119,7 @@ class _Batch:
 
 
 _Waiting = tuple[PlanItem, _Batch, Fetched, Any]
+_Place = tuple[PlanItem, _Batch]
 
 
 class _Extraction:
@@ -131,6 +133,7 @@ class _Extraction:
         self.references = References(client, self._titles, macros)
         self.renderings = Renderings(client, plan.datasource, macros, plan.revision, len(plan.shards))
         self.attachments: AttachmentTexts | None = None
+        self.files: Answers[tuple[_Place, Text | Failure]] | None = None
         self.fetched = self.failed = self.gone = self.staged_before = self.done = 0
 
     def work(self) -> ExtractCounts:
@@ -168,7 +171,7 @@ class _Extraction:
     def _stage(self, window: list[tuple[int, list[PlanItem]]]) -> None:
         storage = self.run.storage
         batches: dict[int, _Batch] = {}
-        place: dict[str, tuple[PlanItem, _Batch]] = {}
+        place: dict[str, _Place] = {}
         try:
             for number, members in window:
                 name = self.journal.batch_name(self.plan.revision, self.shard, number)
@@ -181,18 +184,22 @@ class _Extraction:
                     )
                 elif item.type not in (*_BODIES, "attachment"):
                     self._add_document(batch, item, Fetched(_entry(item), "storage", ""), Text())
-            for type_ in _BODIES:
-                self._fetch(type_, {i: p for i, p in place.items() if p[0].op == "upsert" and p[0].type == type_})
-            self._read_attachments(
+            self.files = self._read(
                 {i: p for i, p in place.items() if p[0].op == "upsert" and p[0].type == "attachment"}
             )
+            for type_ in _BODIES:
+                self._fetch(type_, {i: p for i, p in place.items() if p[0].op == "upsert" and p[0].type == type_})
+            self._take(self.files or ())
         finally:
+            if self.files is not None:
+                self.files.close()
             for batch in batches.values():
                 batch.writer.drop()
 
-    def _read_attachments(self, wanted: dict[str, tuple[PlanItem, _Batch]]) -> None:
+    def _read(self, wanted: dict[str, _Place]) -> Answers[tuple[_Place, Text | Failure]] | None:
+        """Return the texts of attachments, which are read in processes of their own while bodies are converted here."""
         if not wanted:
-            return
+            return None
         if self.attachments is None:
             self.attachments = AttachmentTexts(
                 self.client,
@@ -204,14 +211,17 @@ class _Extraction:
             )
         # What failed before comes last, each time in another order, lest the same ones be in the way of the others for good.
         order = sorted(wanted, key=lambda i: digest([self.plan.revision, i]) if wanted[i][0].why == "failed" else "")
-        for content_id, answer in self.attachments.read({i: _entry(wanted[i][0]) for i in order}):
-            item, batch = wanted[content_id]
+        texts = self.attachments.read({i: _entry(wanted[i][0]) for i in order})
+        return texts.map(lambda answer: (wanted[answer[0]], answer[1]))
+
+    def _take(self, files: Iterable[tuple[_Place, Text | Failure]]) -> None:
+        for (item, batch), answer in files:
             if isinstance(answer, Failure):
                 self._add_failure(batch, item, answer)
             else:
                 self._add_document(batch, item, Fetched(_entry(item), "storage", ""), answer)
 
-    def _fetch(self, type_: str, wanted: dict[str, tuple[PlanItem, _Batch]]) -> None:
+    def _fetch(self, type_: str, wanted: dict[str, _Place]) -> None:
         if not wanted:
             return
         waiting: list[_Waiting] = []
@@ -260,6 +270,8 @@ class _Extraction:
                 if not self._leave(item, batch, fetched, shown.get(item.content_id))
             ]
         for item, batch, fetched, content in self._looked_up(waiting):
+            if self.files is not None:
+                self._take(self.files.come())
             try:
                 text = self.references.text(fetched, content, Place.of(item.surroundings))
             except ConfluenceProviderError:

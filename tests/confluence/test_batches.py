@@ -34,6 +34,52 @@ def test_every_id_comes_once_as_a_result_or_as_a_failure(bad: set[str], most: in
     assert sorted(set(IDS) - bad) == sorted(each for each in found if not isinstance(each, Failure))
 
 
+@settings(max_examples=30, deadline=None)
+@given(looks=st.lists(st.booleans(), max_size=60), threads=st.integers(1, 4))
+def test_looks_without_waiting_lose_and_double_nothing(looks: list[bool], threads: int) -> None:
+    answers_of = in_batches(
+        lambda ids, *_: [int(i) for i in ids], IDS, check=answers, type_="page", threads=threads, first_batch=7
+    )
+    doubled = answers_of.map(lambda number: number if isinstance(number, Failure) else 2 * number)
+    found: list[object] = []
+    for waits in looks:
+        found += [next(doubled)] if waits else doubled.come()
+        if len(found) == len(IDS):
+            break
+    found += doubled
+    assert sorted(found) == [2 * int(i) for i in IDS]  # type: ignore[type-var]
+
+
+def test_a_look_without_waiting_begins_and_does_not_wait() -> None:
+    entered, released = threading.Event(), threading.Event()
+
+    def fetch(ids: Sequence[str], _tries: Tries, _stop: threading.Event) -> list[str]:
+        entered.set()
+        assert released.wait(30)
+        return list(ids)
+
+    found = in_batches(fetch, ["1", "2"], check=answers, type_="page", threads=1)
+    assert list(found.come()) == []
+    assert entered.wait(30)
+    assert list(found.come()) == []
+    released.set()
+    assert list(found) == ["1", "2"]
+
+
+def test_what_a_map_raises_ends_the_threads() -> None:
+    def fetch(ids: Sequence[str], _tries: Tries, stop: threading.Event) -> list[str]:
+        if ids[0] != IDS[0]:
+            stop.wait(30)
+        return list(ids)
+
+    def fail(_: object) -> object:
+        raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        list(in_batches(fetch, IDS, check=answers, type_="page", threads=3, first_batch=5).map(fail))
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("confluence-")]
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
@@ -137,7 +183,7 @@ def test_look_ahead_is_bounded() -> None:
     found = in_batches(fetch, IDS, check=answers, type_="page", threads=2, first_batch=10)
     next(found)
     assert fetched[0] <= 40
-    found.close()  # type: ignore[attr-defined]
+    found.close()
 
 
 def test_closing_the_iterator_wakes_and_ends_its_threads() -> None:
@@ -153,7 +199,7 @@ def test_closing_the_iterator_wakes_and_ends_its_threads() -> None:
     found = in_batches(fetch, IDS, check=answers, type_="page", threads=3, first_batch=5)
     next(found)
     assert entered.wait(10)
-    found.close()  # type: ignore[attr-defined]
+    found.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("confluence-")]
 
 

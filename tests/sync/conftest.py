@@ -39,6 +39,7 @@ class Wiki:
         }
     )
     token: str | None = None
+    max_in_flight: int | None = None
     reached: Callable[[str], None] = lambda _: None
     make_sink: Callable[[Datasource], Any] | None = None
     extractor: ExtractorSettings = field(default_factory=ExtractorSettings)
@@ -55,7 +56,13 @@ class Wiki:
     def settings(self) -> ConnectionSettings:
         """As a user gives them, but for the pace: Cloud's 20 requests a second would be most of what these tests take."""
         token = self.token or self.sandbox.token
-        return ConnectionSettings(self.sandbox.endpoint, self.sandbox.username, token, requests_per_second=1000)
+        return ConnectionSettings(
+            self.sandbox.endpoint,
+            self.sandbox.username,
+            token,
+            requests_per_second=1000,
+            max_in_flight=self.max_in_flight,
+        )
 
     @property
     def context(self) -> RunContext:

@@ -69,6 +69,18 @@ def test_a_file_version_is_fetched_and_read_once(wiki):
     assert WORDS in wiki.documents()[attached].content
 
 
+def test_files_are_fetched_while_bodies_are(wiki):
+    wiki.max_in_flight = 1
+    for number in range(160):
+        wiki.model.create_page("DOCS", f"Page {number}", "<p>One of many</p>")
+    attach(wiki, "drill.pdf", files.pdf([[WORDS]]))
+    wiki.run()
+    asked = [entry.path for entry in wiki.sandbox.requests]
+    bodies = [number for number, path in enumerate(asked) if path.endswith(("/api/v2/pages", "/rest/api/content"))]
+    assert len(bodies) >= 4
+    assert bodies[0] < next(number for number, path in enumerate(asked) if "/download" in path) < bodies[-1]
+
+
 def test_the_kept_text_leaves_with_its_attachment_and_an_older_version_with_the_newer(wiki):
     attached = attach(wiki, "drill.pdf", files.pdf([[WORDS]]))
     wiki.run()
