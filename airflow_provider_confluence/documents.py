@@ -147,6 +147,11 @@ class Entry:
     resolved_at: str | None = None
     readers: tuple[tuple[str, ...], ...] | None = None
 
+    def add_details(self, labels: tuple[str, ...] | None, readers: tuple[tuple[str, ...], ...] | None) -> None:
+        """Say what a second answer tells of an entry that nobody has been given yet. A copy costs ten times as much."""
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "readers", readers)
+
     def to_json(self) -> dict[str, Any]:
         """Return the entry as plain JSON, without the fields that are at their default."""
         return _plain(self)

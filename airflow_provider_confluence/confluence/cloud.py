@@ -34,6 +34,7 @@ from airflow_provider_confluence.confluence.reading import (
     distinct,
     instant,
     label_names,
+    object_of,
     part,
     text_of,
     whole_number,
@@ -352,7 +353,7 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
 
     # ------------------------------------------------------------------------------------------ rows to values
     def _entry(self, row: Row, type_: str, labels: tuple[str, ...] | None, readers: Levels | None = None) -> Entry:
-        version = part(row, "version")
+        version = object_of(row, "version")
         parent = row.get("parentId")
         return Entry(
             content_id=text_of(row, "id"),
@@ -360,15 +361,15 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
             # Hundreds of thousands of entries share a few of these.
             status=intern(str(row.get("status") or "current")),
             title=str(row.get("title") or ""),
-            version=whole_number(part(version, "number")) or 1,
+            version=whole_number(version.get("number")) or 1,
             space_id=intern(str(row.get("spaceId") or "")),
             parent_id=str(parent) if parent else None,
             parent_type=intern(str(row.get("parentType") or "page")) if parent else None,
-            url=self._url(part(row, "_links", "webui")),
+            url=self._url(object_of(row, "_links").get("webui")),
             created=instant(row.get("createdAt")),
-            updated=instant(part(version, "createdAt")),
+            updated=instant(version.get("createdAt")),
             creator=_person(row.get("authorId")),
-            last_editor=_person(part(version, "authorId")),
+            last_editor=_person(version.get("authorId")),
             labels=labels,
             live=row.get("subtype") == "live",
             readers=readers,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
@@ -84,8 +84,8 @@ class CloudReading(Reading):
             by_listing: dict[CloudContent, list[Entry]] = {}
             for listing, entry in self._asked.popleft().items:
                 detail = told.get(entry.content_id, NOTHING_TOLD)
-                whole = replace(entry, labels=detail.labels, readers=detail.readers)
-                by_listing.setdefault(listing, []).append(whole)
+                entry.add_details(detail.labels, detail.readers)
+                by_listing.setdefault(listing, []).append(entry)
             for listing, entries in by_listing.items():
                 listing.detailed(self, entries)
 

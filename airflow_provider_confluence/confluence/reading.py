@@ -96,6 +96,12 @@ def part(row: Mapping[str, Any], *names: str) -> Any:
     return value
 
 
+def object_of(row: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return the object in a field, an empty one where there is none."""
+    value = row.get(name)
+    return value if type(value) is dict or isinstance(value, Mapping) else {}
+
+
 def _is_object(value: Any) -> bool:
     # Asking an abstract class costs ten times as much, and a listing asks a million times.
     return type(value) is dict or isinstance(value, Mapping)
