@@ -16,6 +16,7 @@ _EXAMPLES = """
 airflow-confluence status
 airflow-confluence status docs --storage ./index --datasources datasources.json --json
 """
+_NOT_IN_THE_VARIABLE = "not in the Variable"
 _COUNTS = ("listed", "unchanged", "written", "deleted", "failed", "left_for_later", "unfinished")
 
 
@@ -45,7 +46,7 @@ def _run(options: argparse.Namespace) -> int:
     found = read_status(storage, options.id, definitions=definitions_of(options, place))
     option = storage_option(options)
     # What stands in the file is all there is; beside the Variable, DAG files may have datasources of their own.
-    removed = "removed from the configuration" if options.datasources else "not in the Variable"
+    removed = "removed from the configuration" if options.datasources else _NOT_IN_THE_VARIABLE
     if options.json:
         rows = [{**status.to_json(), "commands": _commands(status, option)} for status in found]
         common.print_json({"storage": storage.where(), "datasources": rows, **shown(place.read_from)})
@@ -102,7 +103,8 @@ def _lines(status: DatasourceStatus, storage_option: str, removed: str) -> list[
         rows.append(("withheld", f"{status.withheld_count} deletions; if they are meant: {consent}"))
     rows += [("open run", _open_run(run)) for run in status.open_runs]
     if "purge" in commands:
-        rows.append(("to remove it", commands["purge"]))
+        is_sure = status.configured == "disabled" or removed != _NOT_IN_THE_VARIABLE
+        rows.append(("to remove it", commands["purge"] + ("" if is_sure else ", unless a DAG file defines it")))
     return [title, *(f"  {name:<15} {text}" for name, text in rows)]
 
 

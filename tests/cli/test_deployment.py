@@ -132,6 +132,11 @@ def test_every_command_goes_by_the_deployment_and_says_what_it_read_where(wiki, 
     assert (refused[0], "is enabled" in refused[2]) == (2, True)
     assert wiki.token not in json.dumps([checked, synced, status, text, found, failures, adopted, refused])
 
+    # What the Variable lacks may be a DAG file's, so to purge it is no plain advice.
+    (lone,) = several({**environment, "AIRFLOW_VAR_CONFLUENCE_DATASOURCES": "{}"}, "status docs")
+    assert lone[1].startswith("docs  docs  not in the Variable\n")
+    assert "  to remove it    airflow-confluence purge docs, unless a DAG file defines it\n" in lone[1]
+
 
 def test_what_the_environment_says_comes_before_the_database(environment, tmp_path):
     off = {"docs": {**DOCS, "enabled": False}, "other": {"space": "OPS", "queue": {"name": "elsewhere"}}}
