@@ -8,6 +8,7 @@ take a minute a space.
 from __future__ import annotations
 
 import logging
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -33,6 +34,9 @@ AT_A_TIME = 200
 IDS_AT_A_TIME = 100
 KEYS_AT_A_TIME = 50
 _PATH = "/rest/api/content/search"
+_MOST_REFUSALS = (
+    6  # in a row: so many find one space among 50; a search that takes no question at all is not asked about each
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,27 +114,50 @@ class CloudSearch:
         """Return the ``(id, type)`` of folders and their like. ⌈found / 200⌉ requests for 50 spaces, 1 at least.
 
         That CQL knows the type ``folder`` is what several projects rely on; of the other types it is not certain, and a type that it does
-        not know spoils a query. So folders are asked for alone where all types together were refused.
+        not know spoils a query. So folders are asked for alone where all types together were refused. A space that the search does
+        not know spoils a query too: where folders alone are refused, the halves are asked for, but for a search that takes no question.
         """
         found: dict[tuple[str, str], None] = {}
         types = tuple(NODES)
-        for start in range(0, len(spaces), KEYS_AT_A_TIME):
-            some = in_list([space.key for space in spaces[start : start + KEYS_AT_A_TIME]])
-            while not self._is_down:
-                try:
-                    for row in self._rows(f"space in {some} and type in ({', '.join(types)})"):
-                        if str(row.get("type")) in NODES:
-                            found.setdefault((text_of(row, "id"), text_of(row, "type")))
-                except CredentialsError:
-                    raise
-                except ConfluenceProviderError as error:
-                    if isinstance(error, ContractError) and error.status == 400 and len(types) > 1:
-                        types = types[:1]
-                        continue
-                    _log.warning("folders of spaces %s were not searched for to the end: %s", some, error)
-                    self._note(error)
-                break
+        keys = [space.key for space in spaces]
+        groups = deque(keys[start : start + KEYS_AT_A_TIME] for start in range(0, len(keys), KEYS_AT_A_TIME))
+        in_a_row = 0
+        while groups and not self._is_down:
+            group = groups.popleft()
+            for asked in dict.fromkeys((types, types[:1])):
+                refusal = self._add_nodes(found, group, asked)
+                if refusal is None:
+                    types, in_a_row = asked, 0
+                    break
+            else:
+                in_a_row += 1
+                if in_a_row > _MOST_REFUSALS:
+                    _log.warning("folders of %d spaces were not searched for: %s", len(keys), refusal)
+                    break
+                if len(group) > 1:
+                    middle = len(group) // 2
+                    groups.extendleft((group[middle:], group[:middle]))
+                else:
+                    _log.warning("folders of space %s were not searched for: %s", group[0], refusal)
         return list(found)
+
+    def _add_nodes(
+        self, found: dict[tuple[str, str], None], keys: Sequence[str], types: Sequence[str]
+    ) -> ContractError | None:
+        """Add what the search finds. Return its refusal where it does not understand the question."""
+        some = in_list(keys)
+        try:
+            for row in self._rows(f"space in {some} and type in ({', '.join(types)})"):
+                if str(row.get("type")) in NODES:
+                    found.setdefault((text_of(row, "id"), text_of(row, "type")))
+        except CredentialsError:
+            raise
+        except ConfluenceProviderError as error:
+            if isinstance(error, ContractError) and error.status == 400:
+                return error
+            _log.warning("folders of spaces %s were not searched for to the end: %s", some, error)
+            self._note(error)
+        return None
 
     def _rows(self, cql: str, expand: str = "") -> Iterator[Row]:
         params: Params = {"cql": cql, **({"expand": expand} if expand else {}), "limit": AT_A_TIME}
