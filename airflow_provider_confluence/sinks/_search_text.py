@@ -15,7 +15,6 @@ _ADDRESS = r"\((?:<[^<>\n]*>|[^\s()]*(?:\([^\s()]*\)[^\s()]*)*)(?:\s+\"[^\"\n]*\
 _LINK = re.compile(r"\[((?:[^\[\]\\]|\\.)*)\]" + _ADDRESS)
 _LINE_MARK = re.compile(r"[ \t]*(?:>[ \t]?)*(?:#{1,6}[ \t]+|(?:[-*+]|\d+[.)])[ \t]+(?:\[[ xX]\][ \t]+)?)?")
 _TABLE_RULE = re.compile(r"[ \t]*\|?[ \t]*:?-{3,}:?[ \t]*(?:\|[ \t]*:?-{3,}:?[ \t]*)*\|?[ \t]*")
-_ROW = re.compile(r"[ \t]*\|(.*)\|[ \t]*")
 _CELL_END = re.compile(r"(?<!\\)\|")
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 
@@ -43,12 +42,13 @@ def search_text(markdown: str) -> str:
 def _line(line: str) -> str:
     text = line.lstrip(" \t")
     if text.startswith(("|", ":", "-")):
-        if _TABLE_RULE.fullmatch(text):
+        if "---" in text and _TABLE_RULE.fullmatch(text):
             return ""
-        row = _ROW.fullmatch(text)
-        if row:
-            cells = (cell.strip() for cell in _CELL_END.split(row[1]))
-            text = " · ".join(cell for cell in cells if cell)
+        row = text.rstrip(" \t")
+        if row[0] == row[-1] == "|" and len(row) > 1:
+            inner = row[1:-1]
+            cells = _CELL_END.split(inner) if "\\" in inner else inner.split("|")
+            text = " · ".join([cell for cell in map(str.strip, cells) if cell])
     if text.startswith((">", "#", "-", "*", "+")) or text[:1].isdecimal():
         return _LINE_MARK.sub("", text, count=1)
     return text
