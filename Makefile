@@ -66,7 +66,7 @@ bench-content: install ## how fast bodies become Markdown, beside what parsing a
 MARKDOWN ?=
 KEPT = $(if $(MARKDOWN),--markdown $(MARKDOWN))
 PARTS ?=
-bench: install ## measure speed and size beside their references, in one table (PARTS="first-load later-runs memory whole-run dag-file")
+bench: install ## measure speed and size beside their references, in one table (PARTS="first-load later-runs memory whole-run dag-file"; PARTS=million takes a quarter of an hour)
 	@$(BIN)/python -m benchmarks.suite $(KEPT) $(PARTS)
 
 PEERS ?=

@@ -226,20 +226,54 @@ def memory(bench: Bench) -> Iterator[Row]:
     )
 
 
+def million(bench: Bench) -> Iterator[Row | Note]:
+    """A quiet run and a look at everything where there are a million pages: what is beyond the targets, and stands by itself."""
+    pages = bench.pages(1_000_000)
+    with _site("cloud", pages) as job:
+        address: Address = job.address  # type: ignore[attr-defined]
+        planned = apart(job("list"))
+        committed = apart(job("take_as_indexed", revision=planned.revision))
+        state = Path(job("run")["folder"])
+        before = _files(state)
+        address.counters()
+        quiet = apart(job("run"))
+        asked = address.counters()["requests"]
+        written = {name: size for name, (size, _) in (_files(state).items() - before.items())}
+        whole = apart(job("run", mode="reconcile"))
+    if quiet.items or whole.items or quiet.mode != "changes":
+        raise RuntimeError(f"these runs were not quiet: {quiet}, {whole}")
+    yield Row(f"quiet run, {pages:,} pages, cloud: requests", f"{asked}", "", asked, REQUESTS["cloud"])
+    for name, took in (
+        ("first list", planned),
+        ("first commit", committed),
+        ("quiet run", quiet),
+        ("reconcile", whole),
+    ):
+        yield Note(f"{pages:,} pages, {name}: {took.cpu_seconds:.1f} s of CPU, {took.megabytes:,.0f} MB")
+    yield Note(f"the quiet run left {len(written)} files, {sum(written.values()):,} bytes")
+
+
+def _files(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return size and time of each file below a folder."""
+    found = ((path, path.stat()) for path in folder.rglob("*") if path.is_file())
+    return {str(path): (status.st_size, status.st_mtime_ns) for path, status in found}
+
+
 # ---------------------------------------------------------------------------------------------- the table
-PARTS: dict[str, Callable[[Bench], Iterator[Row]]] = {
+PARTS: dict[str, Callable[[Bench], Iterator[Row | Note]]] = {
     "first-load": first_load,
     "later-runs": later_runs,
     "memory": memory,
     "whole-run": lambda bench: whole_run(bench.pages(4_000), bench.rounds),
     "dag-file": lambda bench: dag_file(bench.rounds),
 }
+BY_NAME = {**PARTS, "million": million}  # a quarter of an hour, so it is asked for by its name alone
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)} (default: all)")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(BY_NAME)} (default: all but the last)")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
         "--scale", type=float, default=1.0, help="of the sizes; below 1 for a quick look, whose figures mean nothing"
@@ -250,8 +284,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.markdown and (options.parts or options.scale != 1):
         parser.error("only a table of all parts, at their sizes, is kept")
-    if unknown := [name for name in options.parts if name not in PARTS]:
-        parser.error(f"there is no part {unknown[0]}; the parts are {', '.join(PARTS)}")
+    if unknown := [name for name in options.parts if name not in BY_NAME]:
+        parser.error(f"there is no part {unknown[0]}; the parts are {', '.join(BY_NAME)}")
     bench = Bench(options.rounds, options.scale)
     about = f"bodies of 12.5 KB, {DISTINCT_BODIES} different ones; medians of {options.rounds} rounds"
     if options.scale != 1:
@@ -264,7 +298,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _measured(parts: Sequence[str], bench: Bench) -> Iterator[Row | Note]:
     for name in parts:
         began = time.perf_counter()
-        yield from PARTS[name](bench)
+        yield from BY_NAME[name](bench)
         yield Note(f"{name} took {time.perf_counter() - began:.0f} s")
 
 
