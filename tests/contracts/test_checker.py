@@ -86,6 +86,20 @@ def test_an_answer_that_confluence_would_not_give_is_reported(change: dict[str, 
     assert checker.violations()
 
 
+def test_what_is_like_a_good_answer_but_for_a_number_that_is_too_small_is_reported() -> None:
+    for number, problems in ((7, 0), (1, 0), (0, 1)):
+        checker = ContractChecker("cloud")
+        with Sandbox("cloud") as sandbox:
+            sandbox.model.create_space("DOCS")
+            page = sandbox.model.create_page("DOCS", "Page")
+            headers = {"Authorization": sandbox.authorization}
+            document = requests.get(f"{sandbox.endpoint}/api/v2/pages/{page}", headers=headers, timeout=5).json()
+        document["version"]["number"] = number
+        checker(*exchange(f"/wiki/api/v2/pages/{page}", document))
+        checker(*exchange("/wiki/api/v2/pages", {"results": [document], "_links": {"base": "x"}}))
+        assert len(checker.violations()) == 2 * problems
+
+
 @needs_specifications
 @pytest.mark.parametrize("edition", ["cloud", "datacenter"])
 def test_the_official_specifications_are_asked_too(edition: str) -> None:
