@@ -171,7 +171,7 @@ def _read_document(request: dict[str, Any], settings: dict[str, Any], limits: lo
         data = file.read()
     read = reading.reader(settings["types"], library=settings["library"])
     if not settings["library"]:
-        reading.load_encodings(data)
+        reading.load_for(data)
     lockdown.set_limits(limits)
     held = lockdown.lock_for_reading()
     return {**read(data, request["kind"], request["ending"]), "held": held}

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import signal
 import sys
 from contextlib import suppress
@@ -310,7 +309,7 @@ def _on(machine: int, name: str, block: _Program) -> _Program:
 
 def _filter(rules: Any) -> bool:
     """Set a filter on this thread and all that follow from it; say whether it holds."""
-    known = _MACHINES.get(platform.machine())
+    known = _MACHINES.get(os.uname().machine)
     if sys.platform != "linux" or known is None or ctypes.sizeof(ctypes.c_void_p) != 8 or sys.byteorder != "little":
         return False
     architecture, machine = known
@@ -344,7 +343,7 @@ class _Landlock:
 
     def restrict(self, *, writable: str | None, network: bool) -> bool:
         """Refuse everything by path, or, where there is a writable folder, allow reading anywhere and writing there."""
-        if sys.platform != "linux" or platform.machine() not in _MACHINES:
+        if sys.platform != "linux" or os.uname().machine not in _MACHINES:
             return False
         libc = _libc()
         version = libc.syscall(self._CREATE, None, ctypes.c_size_t(0), 1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import zipfile
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from importlib import import_module
@@ -41,13 +40,16 @@ def prepare() -> None:
     # asyncio too, which costs a fork more than most files do (20 ms of 45): the library speaks nothing else.
     import asyncio  # noqa: F401
 
-    load_encodings(b"\xff")
+    load_for(b"PK\xff")
     with suppress(ImportError):
         _configuration(import_module("xberg"))
 
 
-def load_encodings(data: bytes) -> None:
+def load_for(data: bytes) -> None:
     """Load what these bytes may need to become text; most are UTF-8 and need nothing."""
+    if data.startswith(b"PK"):
+        # With all it loads it is a third of the child's start, and its forks for text never need it.
+        import zipfile  # noqa: F401
     with suppress(UnicodeDecodeError):
         data.decode("utf-8")
         return
@@ -177,6 +179,8 @@ def _package(data: bytes) -> tuple[list[str] | None, bool]:
     """Return the names in an archive (none where it is no archive), and whether its content is encrypted."""
     if not data.startswith(b"PK"):
         return None, False
+    import zipfile  # loaded by now: nothing can be loaded behind the lock
+
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             entries = archive.infolist()
