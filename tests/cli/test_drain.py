@@ -22,8 +22,7 @@ from airflow_provider_confluence.testing.coco import FakeCoco
 from airflow_provider_confluence.testing.sink_conformance import OWNER, make_document
 from tests import brokers
 from tests.broker_fixtures import certificate, place, rabbit, rabbit_place, valkey, valkey_place
-from tests.cli.program import PROGRAM, credentials
-from tests.cli.program import run_apart as run
+from tests.cli.program import PROGRAM, credentials, one_after_another, run_apart
 from tests.sinks.coco_server import read
 
 __all__ = ["certificate", "place", "rabbit", "rabbit_place", "valkey", "valkey_place"]
@@ -31,6 +30,13 @@ __all__ = ["certificate", "place", "rabbit", "rabbit_place", "valkey", "valkey_p
 DOCS = Path(__file__).parents[2] / "docs"
 # What the command does around the draining is the same for every broker; the draining has tests of its own.
 BY_VALKEY = pytest.mark.parametrize("place", ["valkey"], indirect=True)
+
+
+@pytest.fixture(scope="module")
+def run():
+    """Run a command beside the others; where its process matters, a test has one of its own."""
+    with one_after_another() as found:
+        yield found
 
 
 @pytest.fixture
@@ -43,7 +49,7 @@ def environment(place, tmp_path):
     }
 
 
-def sync(filled, place, tmp_path, environment, *more):
+def sync(run, filled, place, tmp_path, environment, *more):
     return run(
         *("sync", *credentials(filled), "--space", "DOCS", "--storage", tmp_path / "state"),
         *("--set", 'sink={"type": "queue"}', "--set", f"queue.name={place.queue}", *more),
@@ -52,7 +58,7 @@ def sync(filled, place, tmp_path, environment, *more):
     )
 
 
-def drain(place, tmp_path, environment, *more):
+def drain(run, place, tmp_path, environment, *more):
     return run(
         *("drain", "--queue", place.queue, "--to", "local", "--to-queue", "wiki", "--storage", tmp_path / "index"),
         *("--until-empty", "200ms", *more),
@@ -65,14 +71,14 @@ def titles(tmp_path):
         return {hit.title for hit in index.search("deployment").hits}
 
 
-def test_from_confluence_through_a_queue_into_an_index_that_is_searched(cloud, place, tmp_path, environment):
+def test_from_confluence_through_a_queue_into_an_index_that_is_searched(run, cloud, place, tmp_path, environment):
     model = cloud.model
     model.create_space("DOCS", "Documentation")
     page = model.create_page("DOCS", "Rollback", "<p>How to roll back a deployment</p>")
     leaving = model.create_page("DOCS", "Leaving", "<p>Another deployment</p>")
-    done = sync(cloud, place, tmp_path, environment)
+    done = sync(run, cloud, place, tmp_path, environment)
     assert done.returncode == 0, done.stderr
-    drained = drain(place, tmp_path, environment, "--json")
+    drained = drain(run, place, tmp_path, environment, "--json")
     assert drained.returncode == 0, drained.stderr
     counts = json.loads(drained.stdout)
     assert (counts["written"], counts["deleted"], counts["dead"]) == (2, 0, 0)
@@ -80,16 +86,16 @@ def test_from_confluence_through_a_queue_into_an_index_that_is_searched(cloud, p
 
     model.edit(page, title="Rolling back")
     model.trash(leaving)
-    done = sync(cloud, place, tmp_path, environment, "--mode", "reconcile")
+    done = sync(run, cloud, place, tmp_path, environment, "--mode", "reconcile")
     assert done.returncode == 0, done.stderr
-    drained = drain(place, tmp_path, environment)
+    drained = drain(run, place, tmp_path, environment)
     assert drained.stdout.startswith("written 1, deleted 1, superseded 0, dead letters 0, waits 0, seconds ")
     found = run("search", "deployment", "--storage", tmp_path / "index", "--queue", "wiki", "--json")
     assert [hit["title"] for hit in json.loads(found.stdout)["hits"]] == ["Rolling back"]
 
 
 @BY_VALKEY
-def test_what_not_everybody_may_read_reaches_coco_only_where_that_is_asked_for(place, tmp_path, environment):
+def test_what_not_everybody_may_read_reaches_coco_only_where_that_is_asked_for(run, place, tmp_path, environment):
     with FakeCoco() as coco:
         connection = {"conn_type": "coco", "host": coco.endpoint, "password": coco.token}
         environment |= {"AIRFLOW_CONN_COCO_DEFAULT": json.dumps(connection)}
@@ -120,7 +126,7 @@ def test_dead_letters_are_told_by_the_exit_code_and_never_by_their_text(place, t
     broker.use(place.queue, create=True)
     broker.send(place.queue, [Outgoing('{"title": "geheim-5555"', "raw:1")])
     broker.close()
-    drained = drain(place, tmp_path, environment)
+    drained = drain(run_apart, place, tmp_path, environment)
 
     assert drained.returncode == 1
     assert "dead letter raw:1: it is not JSON" in drained.stderr
@@ -157,7 +163,7 @@ def holds(path, number):
         return sum(index.counts().values()) == number
 
 
-def test_a_broker_that_is_away_is_told_in_one_sentence(tmp_path):
+def test_a_broker_that_is_away_is_told_in_one_sentence(run, tmp_path):
     port = brokers.free_port()
     said = run(
         *("drain", "--to", "local", "--storage", tmp_path, "--patience", "1s"),
@@ -183,7 +189,7 @@ def test_a_broker_that_is_away_is_told_in_one_sentence(tmp_path):
         (["--to", "local", "--storage", "x", "--conn-id", "nowhere"], "no connection nowhere"),
     ],
 )
-def test_a_wrong_option_is_named(options, said, tmp_path):
+def test_a_wrong_option_is_named(run, options, said, tmp_path):
     found = run(
         "drain", *options, AIRFLOW_CONN_QUEUE_DEFAULT="redis://127.0.0.1:1", AIRFLOW_HOME=str(tmp_path / "airflow")
     )
@@ -197,7 +203,7 @@ def test_the_example_of_the_page_runs(valkey_place, tmp_path, monkeypatch):
     page = (DOCS / "command-line.md").read_text(encoding="utf-8")
     example = re.search(r"^\$ airflow-confluence (drain .*--until-empty)$", page, re.MULTILINE)[1]
     monkeypatch.chdir(tmp_path)
-    said = run(
+    said = run_apart(
         *shlex.split(example),
         AIRFLOW_CONN_QUEUE_DEFAULT=f"redis://127.0.0.1:{valkey_place.port}",
         AIRFLOW_HOME=str(tmp_path / "airflow"),
