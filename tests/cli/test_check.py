@@ -8,8 +8,7 @@ import os
 import pytest
 
 from airflow_provider_confluence.testing.sandbox.permissions import SpaceAccess
-from tests.cli.program import credentials
-from tests.cli.program import run_apart as run
+from tests.cli.program import credentials, run, run_apart
 
 
 def findings(done):
@@ -17,7 +16,7 @@ def findings(done):
 
 
 def test_a_connection_alone(filled):
-    done = run("check", *credentials(filled), token=filled.token)
+    done = run_apart("check", *credentials(filled), token=filled.token)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("ok       connection:  Connected to Confluence ")
     assert filled.token not in done.stdout
@@ -130,7 +129,7 @@ def test_through_airflow_s_own_connection_and_variable(filled_cloud, tmp_path, p
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path}/none.db",
         "PATH": os.environ["PATH"],
     }
-    done = run("check", "docs", "--json", **environment)
+    done = run_apart("check", "docs", "--json", **environment)
     assert done.returncode == (0 if password == "good" else 1), done.stderr
     said = findings(done)
     expected = ("ok", "connection", "connected") if password == "good" else ("problem", "connection", "token")
