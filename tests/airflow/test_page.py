@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_confluence.plugins.confluence import ConfluencePlugin, page_address
-
 FILES = resources.files("airflow_provider_confluence.plugins").joinpath("page")
 
 
@@ -58,6 +56,8 @@ def routes() -> list[Any]:
 
 def test_airflow_loads_the_plugin_by_its_entry_point() -> None:
     from airflow import plugins_manager
+
+    from airflow_provider_confluence.plugins.confluence import ConfluencePlugin
 
     (point,) = [p for p in entry_points(group="airflow.plugins") if p.value.startswith("airflow_provider_confluence")]
     assert point.load() is ConfluencePlugin
@@ -124,6 +124,8 @@ def test_the_page_learns_who_may_start_a_dag(user: Any, role: str, allowed: bool
 def test_the_page_stands_behind_the_path_of_the_ui(
     monkeypatch: pytest.MonkeyPatch, base_url: str, address: str
 ) -> None:
+    from airflow_provider_confluence.plugins.confluence import page_address
+
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", base_url)
     assert page_address() == address
 
