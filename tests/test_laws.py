@@ -165,9 +165,9 @@ def test_law_6_memory_is_bounded_by_items_not_by_bodies(datacenter):
         assert done.returncode == 0, done.stderr
         return int(done.stdout)
 
-    small, large = peak_bytes(400), peak_bytes(4000)
+    small, large = peak_bytes(400), peak_bytes(2200)
     # Entries are held, and some batches of bodies in flight; who held all bodies would need more than their bytes on top of that.
-    assert large - small < 3600 * len(body) * 0.9, f"{small} bytes for 400 pages, {large} for 4000"
+    assert large - small < 1800 * len(body) * 0.9, f"{small} bytes for 400 pages, {large} for 2200"
 
 
 def test_law_7_a_run_that_missed_something_is_not_green_and_says_what(wiki):
