@@ -1,3 +1,5 @@
+from functools import cache, partial
+
 import pytest
 
 from airflow_provider_confluence.testing.tcp_proxy import TcpProxy
@@ -29,6 +31,17 @@ __all__ = [
     "valkey",
     "valkey_place",
 ]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _files_of_botocore_are_read_once():
+    """Each of botocore's sessions reads megabytes of JSON anew: half of what the tests of SQS took. What it reads it never changes."""
+    from botocore.loaders import JSONFileLoader
+
+    with pytest.MonkeyPatch.context() as patch:
+        read = cache(partial(JSONFileLoader.load_file, JSONFileLoader()))
+        patch.setattr(JSONFileLoader, "load_file", lambda _, path: read(path))
+        yield
 
 
 @pytest.fixture(scope="session")
