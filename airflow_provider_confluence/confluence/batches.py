@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from airflow_provider_confluence.confluence.gate import MAX_TRIES
 from airflow_provider_confluence.confluence.transport import TooHeavyError
@@ -41,6 +41,7 @@ ALL_TRIES = Tries()
 T = TypeVar("T")
 R = TypeVar("R")
 _WAIT_SECONDS = 5.0  # signals are heard in between
+_NOTHING_YET: Final = object()
 
 
 class Doubts:
@@ -79,21 +80,22 @@ class Answers(Iterator[T], Generic[T]):
     Closing it, or an exception in it, stops the threads before it returns.
     """
 
-    def __init__(self, found: Generator[T | None, None, None], patience: _Patience) -> None:
+    def __init__(self, found: Generator[Any, None, None], patience: _Patience) -> None:
         self._found = found
         self._patience = patience
 
     def __next__(self) -> T:
         self._patience.waits = True
-        answer = next(self._found)
-        assert answer is not None, "only who does not wait is told that there is nothing yet"
-        return answer
+        for answer in self._found:
+            if answer is not _NOTHING_YET:  # which was the end of a look
+                return answer  # type: ignore[no-any-return]
+        raise StopIteration
 
     def come(self) -> Iterator[T]:
-        """Yield what has come by now. The threads go on with so much more as there was."""
+        """Yield what had come when the look began. The threads go on with so much more as there was."""
         self._patience.waits = False
         for answer in self._found:
-            if answer is None:
+            if answer is _NOTHING_YET:
                 break
             yield answer
             self._patience.waits = False  # where the others were waited for in between
@@ -101,10 +103,10 @@ class Answers(Iterator[T], Generic[T]):
     def map(self, then: Callable[[T], R]) -> Answers[R]:
         """Return what a function makes of each, in place of this. What it raises stops the threads."""
 
-        def mapped() -> Generator[R | None, None, None]:
+        def mapped() -> Generator[Any, None, None]:
             with closing(self._found) as found:
                 for answer in found:
-                    yield None if answer is None else then(answer)
+                    yield answer if answer is _NOTHING_YET else then(answer)
 
         return Answers(mapped(), self._patience)
 
@@ -147,8 +149,8 @@ def _in_batches(
     cut: Callable[[threading.Event], bool | None],
     first_batch: int,
     patience: _Patience,
-) -> Generator[T | Failure | None, None, None]:
-    """Yield the answers of :func:`in_batches`, and ``None`` where none has come and nobody waits."""
+) -> Generator[Any, None, None]:
+    """Yield the answers of :func:`in_batches`; where nobody waits, what had come, and then that there is nothing yet."""
     waiting: deque[str] = deque(ids)
     halves: deque[list[str]] = deque()
     stop = threading.Event()
@@ -179,8 +181,6 @@ def _in_batches(
         submit()
         while running:
             done, _ = wait(running, _WAIT_SECONDS if patience.waits else 0, FIRST_COMPLETED)
-            if not done and not patience.waits:
-                yield None
             for future in done:
                 batch = running.pop(future)
                 try:
@@ -207,8 +207,12 @@ def _in_batches(
                     size = min(first_batch, size + max(1, size // 10))
                 submit()
                 yield from fetched
-    finally:
+            if not patience.waits:
+                yield _NOTHING_YET
+    except BaseException:
         end(pool, stop, running, cut)
+        raise
+    pool.shutdown()  # nothing is under way, so nothing is cut, which others may still need
 
 
 def end(

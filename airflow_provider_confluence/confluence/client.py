@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_confluence.confluence.readers import Levels, SpaceReaders
 
 Edition = Literal["cloud", "datacenter"]
+Bodies = Generator["Fetched | Failure", None, None]
 T = TypeVar("T")
 
 
@@ -207,10 +208,10 @@ class ConfluenceClient(Protocol):
 
     def fetch_bodies(
         self, type_: Literal["page", "blogpost"], content_ids: Sequence[str]
-    ) -> Iterator[Fetched | Failure]:
-        """Yield items with bodies, in any order, in bulk and in parallel; ids that are gone yield nothing."""
+    ) -> Answers[Fetched | Failure]:
+        """Return items with bodies, in any order, in bulk and in parallel; ids that are gone bring nothing."""
 
-    def fetch_comments(self, comments: Sequence[Entry]) -> Iterator[Fetched | Failure]:
+    def fetch_comments(self, comments: Sequence[Entry]) -> Answers[Fetched | Failure] | Bodies:
         """Yield listed comments with bodies, in any order; those that are gone yield nothing.
 
         Data Center: 1 request for 50. Cloud has no bulk question by id: the lists that begin with the latest change are walked as long as

@@ -8,8 +8,9 @@ from functools import lru_cache, partial
 from sys import intern
 from typing import Any, Final, Literal
 
-from airflow_provider_confluence.confluence.batches import Tries, in_parallel
+from airflow_provider_confluence.confluence.batches import Answers, Tries, in_parallel
 from airflow_provider_confluence.confluence.client import (
+    Bodies,
     ConfluenceClient,
     Edition,
     Fetched,
@@ -237,8 +238,8 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
 
     def fetch_bodies(
         self, type_: Literal["page", "blogpost"], content_ids: Sequence[str]
-    ) -> Iterator[Fetched | Failure]:
-        """Yield current items with bodies, in any order; ids that are gone yield nothing. 1 request for 50 ids.
+    ) -> Answers[Fetched | Failure]:
+        """Return current items with bodies, in any order; ids that are gone bring nothing. 1 request for 50 ids.
 
         Bodies come in storage format. A batch with items that have none is asked for these once more, in ADF: 1 further request.
         """
@@ -281,7 +282,7 @@ class CloudClient(ClientOverTransport, ConfluenceClient):
         except AbsentError:
             return {}
 
-    def fetch_comments(self, comments: Sequence[Entry]) -> Iterator[Fetched | Failure]:
+    def fetch_comments(self, comments: Sequence[Entry]) -> Bodies:
         """Yield current comments with bodies in storage format; those that are gone yield nothing. 1 request for up to 250, or 1 each."""
         return self._comments.fetch(comments)
 

@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from airflow_provider_confluence.confluence.batches import ALL_TRIES, TRIES_FOR_ONE, Tries, in_batches, in_parallel
-from airflow_provider_confluence.confluence.client import Fetched, Listing, NewestFirst
+from airflow_provider_confluence.confluence.client import Bodies, Fetched, Listing, NewestFirst
 from airflow_provider_confluence.confluence.cql import in_list
 from airflow_provider_confluence.confluence.identity import read_identity
 from airflow_provider_confluence.confluence.paging import (
@@ -140,7 +140,7 @@ class CloudComments:
         found = in_parallel(ask, numeric(content_ids), self._transport.gate.max_in_flight, self._transport.cut)
         return {entry.content_id: entry for entry in found if entry is not None}
 
-    def fetch(self, comments: Sequence[Entry]) -> Iterator[Fetched | Failure]:
+    def fetch(self, comments: Sequence[Entry]) -> Bodies:
         """Yield current comments with bodies in storage format, in any order; those that are gone yield nothing.
 
         At most twice the requests that the cheaper way costs, by id or by walking the lists, and 1 for each that was edited: only its first

@@ -10,7 +10,7 @@ from sys import intern
 from types import MappingProxyType
 from typing import Any, Literal
 
-from airflow_provider_confluence.confluence.batches import Tries, in_parallel
+from airflow_provider_confluence.confluence.batches import Answers, Tries, in_parallel
 from airflow_provider_confluence.confluence.client import (
     ConfluenceClient,
     Edition,
@@ -319,17 +319,17 @@ class DataCenterClient(ClientOverTransport, ConfluenceClient):
 
     def fetch_bodies(
         self, type_: Literal["page", "blogpost"], content_ids: Sequence[str]
-    ) -> Iterator[Fetched | Failure]:
-        """Yield current items with bodies in storage format, in any order; ids that are gone yield nothing. 1 request for 50 ids."""
+    ) -> Answers[Fetched | Failure]:
+        """Return current items with bodies in storage format, in any order; ids that are gone bring nothing. 1 request for 50 ids."""
         return self._bodies(type_, content_ids, LISTED, lambda row: self._entry(row, type_, None))
 
-    def fetch_comments(self, comments: Sequence[Entry]) -> Iterator[Fetched | Failure]:
-        """Yield current comments with bodies in storage format, in any order; those that are gone yield nothing. 1 request for 50."""
+    def fetch_comments(self, comments: Sequence[Entry]) -> Answers[Fetched | Failure]:
+        """Return current comments with bodies in storage format, in any order; those that are gone bring nothing. 1 request for 50."""
         return self._bodies("comment", [entry.content_id for entry in comments], COMMENTED, comment)
 
     def _bodies(
         self, type_: str, content_ids: Sequence[str], expand: str, entry_of: Callable[[Row], Entry]
-    ) -> Iterator[Fetched | Failure]:
+    ) -> Answers[Fetched | Failure]:
         def fetch(ids: Sequence[str], tries: Tries, stop: threading.Event) -> list[Fetched]:
             get = partial(
                 self._transport.get,

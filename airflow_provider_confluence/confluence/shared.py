@@ -169,8 +169,8 @@ class ClientOverTransport:
         type_: str,
         content_ids: Sequence[str],
         fetch: Callable[[Sequence[str], Tries, threading.Event], list[Fetched]],
-    ) -> Iterator[Fetched | Failure]:
-        """Yield what ``fetch`` returns for all the ids that can be ids, in any order."""
+    ) -> Answers[Fetched | Failure]:
+        """Return what ``fetch`` returns for all the ids that can be ids, in any order."""
         return in_batches(
             fetch,
             numeric(content_ids),

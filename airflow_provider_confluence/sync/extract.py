@@ -7,6 +7,7 @@ batch; it stops nothing.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from typing import Any, Literal, cast
@@ -134,6 +135,7 @@ class _Extraction:
         self.renderings = Renderings(client, plan.datasource, macros, plan.revision, len(plan.shards))
         self.attachments: AttachmentTexts | None = None
         self.files: Answers[tuple[_Place, Text | Failure]] | None = None
+        self.trouble: Exception | None = None
         self.fetched = self.failed = self.gone = self.staged_before = self.done = 0
 
     def work(self) -> ExtractCounts:
@@ -189,6 +191,8 @@ class _Extraction:
             )
             for type_ in _BODIES:
                 self._fetch(type_, {i: p for i, p in place.items() if p[0].op == "upsert" and p[0].type == type_})
+            if self.trouble is not None:
+                raise self.trouble
             self._take(self.files or ())
         finally:
             if self.files is not None:
@@ -214,6 +218,15 @@ class _Extraction:
         texts = self.attachments.read({i: _entry(wanted[i][0]) for i in order})
         return texts.map(lambda answer: (wanted[answer[0]], answer[1]))
 
+    def _look_at_files(self) -> None:
+        """Take the texts of files that have come. What goes wrong is told after the bodies, which are staged all the same."""
+        if self.files is None or self.trouble is not None:
+            return
+        try:
+            self._take(self.files.come())
+        except Exception as error:  # noqa: BLE001 - it is raised later
+            self.trouble = error
+
     def _take(self, files: Iterable[tuple[_Place, Text | Failure]]) -> None:
         for (item, batch), answer in files:
             if isinstance(answer, Failure):
@@ -232,26 +245,29 @@ class _Extraction:
             if type_ == "comment"
             else self.client.fetch_bodies(cast(Literal["page", "blogpost"], type_), list(wanted))
         )
-        for answer in answers:
-            content_id = answer.content_id if isinstance(answer, Failure) else answer.entry.content_id
-            if content_id not in open_ids:
-                continue
-            open_ids.discard(content_id)
-            item, batch = wanted[content_id]
-            if isinstance(answer, Failure):
-                self._add_failure(batch, item, answer)
-                continue
-            fetched = Fetched(_as_planned(answer.entry, _entry(item)), answer.representation, answer.body, answer.whole)
-            unchanged = item.why == "live" and has_body(item.body, answer.body)
-            if unchanged and answer.entry.version == _entry(item).version:
-                self.fetched += 1
-                self._add(batch, {"op": "upsert", "id": item.content_id, "same": True})
-                continue
-            waiting.append((item, batch, fetched, self.references.read(fetched)))
-            chars += len(answer.body)
-            if len(waiting) >= _LOOK_UP_ITEMS or chars >= _LOOK_UP_CHARS:
-                self._convert(waiting)
-                waiting, chars = [], 0
+        with closing(answers):
+            for answer in answers:
+                content_id = answer.content_id if isinstance(answer, Failure) else answer.entry.content_id
+                if content_id not in open_ids:
+                    continue
+                open_ids.discard(content_id)
+                item, batch = wanted[content_id]
+                if isinstance(answer, Failure):
+                    self._add_failure(batch, item, answer)
+                    continue
+                fetched = Fetched(
+                    _as_planned(answer.entry, _entry(item)), answer.representation, answer.body, answer.whole
+                )
+                unchanged = item.why == "live" and has_body(item.body, answer.body)
+                if unchanged and answer.entry.version == _entry(item).version:
+                    self.fetched += 1
+                    self._add(batch, {"op": "upsert", "id": item.content_id, "same": True})
+                    continue
+                waiting.append((item, batch, fetched, self.references.read(fetched)))
+                chars += len(answer.body)
+                if len(waiting) >= _LOOK_UP_ITEMS or chars >= _LOOK_UP_CHARS:
+                    self._convert(waiting)
+                    waiting, chars = [], 0
         self._convert(waiting)
         for content_id in sorted(open_ids):
             item, batch = wanted[content_id]
@@ -270,8 +286,7 @@ class _Extraction:
                 if not self._leave(item, batch, fetched, shown.get(item.content_id))
             ]
         for item, batch, fetched, content in self._looked_up(waiting):
-            if self.files is not None:
-                self._take(self.files.come())
+            self._look_at_files()
             try:
                 text = self.references.text(fetched, content, Place.of(item.surroundings))
             except ConfluenceProviderError:

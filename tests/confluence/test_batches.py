@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from airflow_provider_confluence.confluence.batches import Tries, in_batches, in_parallel
+from airflow_provider_confluence.confluence.batches import _WAIT_SECONDS, Tries, in_batches, in_parallel
 from airflow_provider_confluence.confluence.transport import AbsentError, TooHeavyError
 from airflow_provider_confluence.documents import Failure
 from airflow_provider_confluence.errors import AccessDeniedError, ConfluenceUnavailableError, ContractError
@@ -35,17 +36,21 @@ def test_every_id_comes_once_as_a_result_or_as_a_failure(bad: set[str], most: in
 
 
 @settings(max_examples=30, deadline=None)
-@given(looks=st.lists(st.booleans(), max_size=60), threads=st.integers(1, 4))
-def test_looks_without_waiting_lose_and_double_nothing(looks: list[bool], threads: int) -> None:
-    answers_of = in_batches(
+@given(looks=st.lists(st.sampled_from(["look", "wait", "wait within a look"]), max_size=60), threads=st.integers(1, 4))
+def test_looks_without_waiting_lose_and_double_nothing(looks: list[str], threads: int) -> None:
+    numbers = in_batches(
         lambda ids, *_: [int(i) for i in ids], IDS, check=answers, type_="page", threads=threads, first_batch=7
     )
-    doubled = answers_of.map(lambda number: number if isinstance(number, Failure) else 2 * number)
+    doubled = numbers.map(lambda number: number if isinstance(number, Failure) else 2 * number)
     found: list[object] = []
-    for waits in looks:
-        found += [next(doubled)] if waits else doubled.come()
-        if len(found) == len(IDS):
-            break
+    for look in looks:
+        if look != "wait":
+            for number in doubled.come():
+                found.append(number)
+                if look != "look":
+                    found += [more] if (more := next(doubled, None)) is not None else []
+        elif (more := next(doubled, None)) is not None:
+            found.append(more)
     found += doubled
     assert sorted(found) == [2 * int(i) for i in IDS]  # type: ignore[type-var]
 
@@ -59,11 +64,38 @@ def test_a_look_without_waiting_begins_and_does_not_wait() -> None:
         return list(ids)
 
     found = in_batches(fetch, ["1", "2"], check=answers, type_="page", threads=1)
+    began = time.monotonic()
     assert list(found.come()) == []
     assert entered.wait(30)
     assert list(found.come()) == []
+    assert time.monotonic() - began < _WAIT_SECONDS, "it waited as long as a look that waits"
     released.set()
     assert list(found) == ["1", "2"]
+
+
+def test_a_wait_within_a_look_leaves_it_a_look() -> None:
+    released = threading.Event()
+
+    def fetch(ids: Sequence[str], _tries: Tries, _stop: threading.Event) -> list[str]:
+        if ids[0] == "3":
+            released.wait(_WAIT_SECONDS + 3)
+        return list(ids)
+
+    found = in_batches(fetch, ["1", "2", "3"], check=answers, type_="page", threads=1, first_batch=1)
+    seen: list[object] = []
+    while not seen:
+        for answer in found.come():
+            began = time.monotonic()
+            seen += [answer, next(found)]
+    assert time.monotonic() - began < _WAIT_SECONDS
+    released.set()
+    assert [*seen, *found] == ["1", "2", "3"]
+
+
+def test_a_look_takes_no_more_than_had_come() -> None:
+    found = in_batches(lambda ids, *_: list(ids), IDS, check=answers, type_="page", threads=4, first_batch=1)
+    assert all(len(list(found.come())) <= 4 for _ in range(10))
+    found.close()
 
 
 def test_what_a_map_raises_ends_the_threads() -> None:
@@ -75,8 +107,17 @@ def test_what_a_map_raises_ends_the_threads() -> None:
     def fail(_: object) -> object:
         raise ValueError("no")
 
-    with pytest.raises(ValueError, match="no"):
+    with pytest.raises(ValueError, match="no") as caught:
         list(in_batches(fetch, IDS, check=answers, type_="page", threads=3, first_batch=5).map(fail))
+    # While its traceback holds everything that took part.
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("confluence-")], caught
+
+
+def test_what_ended_by_itself_is_not_cut() -> None:
+    cuts: list[threading.Event] = []
+    found = in_batches(lambda ids, *_: list(ids), IDS, check=answers, type_="page", threads=3, cut=cuts.append)
+    assert sorted(found) == IDS
+    assert cuts == []
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("confluence-")]
 
 

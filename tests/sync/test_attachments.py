@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import sys
+import tempfile
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from airflow_provider_confluence.content.attachments import ExtractorSettings, ImageReader
-from airflow_provider_confluence.testing.sandbox.faults import Respond
+from airflow_provider_confluence.sync import extract, list_changes
+from airflow_provider_confluence.testing.sandbox.faults import During, Respond
+from airflow_provider_confluence.testing.sandbox.web import Request
 from tests.content import attachment_files as files
 from tests.sync.conftest import Wiki
 
@@ -69,6 +74,9 @@ def test_a_file_version_is_fetched_and_read_once(wiki):
     assert WORDS in wiki.documents()[attached].content
 
 
+BODIES = {"cloud": "/api/v2/pages", "datacenter": "/rest/api/content"}
+
+
 def test_files_are_fetched_while_bodies_are(wiki):
     wiki.max_in_flight = 1
     for number in range(160):
@@ -76,9 +84,66 @@ def test_files_are_fetched_while_bodies_are(wiki):
     attach(wiki, "drill.pdf", files.pdf([[WORDS]]))
     wiki.run()
     asked = [entry.path for entry in wiki.sandbox.requests]
-    bodies = [number for number, path in enumerate(asked) if path.endswith(("/api/v2/pages", "/rest/api/content"))]
+    bodies = [number for number, path in enumerate(asked) if path.endswith(BODIES[wiki.sandbox.edition])]
     assert len(bodies) >= 4
     assert bodies[0] < next(number for number, path in enumerate(asked) if "/download" in path) < bodies[-1]
+
+
+def test_files_of_a_shard_that_is_worked_through_in_parts_are_all_read(wiki, monkeypatch):
+    monkeypatch.setattr(extract, "_WINDOW_BATCHES", 1)
+    monkeypatch.setattr(list_changes, "BATCH_ITEMS", 3)
+    attached = [attach(wiki, f"{number}.txt", f"{number} {WORDS}".encode(), "text/plain") for number in range(12)]
+    assert wiki.run().clean
+    documents = wiki.documents()
+    assert [documents[content_id].outcome for content_id in attached] == ["extracted"] * 12
+
+
+def test_what_keeps_files_from_being_read_keeps_no_body_from_being_staged(wiki, tmp_path, monkeypatch):
+    room = tmp_path / "room"
+    room.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(room))
+    for number in range(450):
+        wiki.model.create_page("DOCS", f"Page {number}", "<p>One of many</p>")
+    attach(wiki, "drill.pdf", files.pdf([[WORDS]]))
+
+    def lose_the_folder(_: Request) -> None:
+        for folder in room.glob("confluence-attachments-*"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    wiki.sandbox.faults.add(During(lose_the_folder, route="*" + BODIES[wiki.sandbox.edition]))
+    with pytest.raises(FileNotFoundError) as caught:
+        wiki.run()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("confluence-")]
+    assert len(list((wiki.folder / "state").rglob("batches/*.jsonl.gz"))) == 2, caught
+    assert wiki.run().clean
+    assert wiki.documents().keys() == wiki.expected().keys()
+
+
+def test_an_interrupt_leaves_no_thread_that_fetches_bodies_or_files(wiki):
+    pages = [wiki.model.create_page("DOCS", f"Page {number}", "<p>One of many</p>") for number in range(450)]
+    attach(wiki, "drill.pdf", files.pdf([[WORDS]]), "application/pdf")
+    over, held = threading.Event(), []
+
+    def hold_the_last_ones(request: Request) -> None:  # the newest pages come first
+        if str(pages[0]) in str(request.query):
+            held.append(request)
+            over.wait(30)
+
+    def interrupt(point: str) -> None:
+        if point == "batch_staged":
+            raise KeyboardInterrupt
+
+    wiki.sandbox.faults.add(
+        During(hold_the_last_ones, route="*" + BODIES[wiki.sandbox.edition], times=None),
+        During(lambda _: over.wait(30), route="*/download*", times=None),
+    )
+    wiki.reached = interrupt
+    with pytest.raises(KeyboardInterrupt) as caught:
+        wiki.run()
+    # While its traceback holds everything that took part.
+    left = [thread.name for thread in threading.enumerate() if thread.name.startswith("confluence-fetch")]
+    over.set()
+    assert (left, len(held)) == ([], 1), caught
 
 
 def test_the_kept_text_leaves_with_its_attachment_and_an_older_version_with_the_newer(wiki):
