@@ -11,7 +11,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from airflow_provider_confluence.confluence.cql import in_list
 from airflow_provider_confluence.confluence.paging import Get, Progress, Row, by_cursor
@@ -34,9 +34,7 @@ AT_A_TIME = 200
 IDS_AT_A_TIME = 100
 KEYS_AT_A_TIME = 50
 _PATH = "/rest/api/content/search"
-_MOST_REFUSALS = (
-    6  # in a row: so many find one space among 50; a search that takes no question at all is not asked about each
-)
+_MOST_HALVED, _MOST_REFUSED = 30, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,40 +109,45 @@ class CloudSearch:
         return found
 
     def tree_nodes(self, spaces: Sequence[Space]) -> list[tuple[str, str]]:
-        """Return the ``(id, type)`` of folders and their like. ⌈found / 200⌉ requests for 50 spaces, 1 at least.
+        """Return the ``(id, type)`` of folders and their like. ⌈found / 200⌉ requests for 50 spaces, 1 at least; more where it refuses.
 
         That CQL knows the type ``folder`` is what several projects rely on; of the other types it is not certain, and a type that it does
-        not know spoils a query. So folders are asked for alone where all types together were refused. A space that the search does
-        not know spoils a query too: where folders alone are refused, the halves are asked for, but for a search that takes no question.
+        not know spoils a query. So folders are asked for alone where all types together are refused. A space that the search does not
+        know spoils a query too: then both halves are asked for, which finds one space among 50 with some 12 requests.
+        That is done 30 times at most; where no question is taken at all, after 6 refusals no more.
         """
         found: dict[tuple[str, str], None] = {}
         types = tuple(NODES)
         keys = [space.key for space in spaces]
         groups = deque(keys[start : start + KEYS_AT_A_TIME] for start in range(0, len(keys), KEYS_AT_A_TIME))
-        in_a_row = 0
+        left_out: list[str] = []
+        refused = halved = 0
+        takes_types = takes_any = False
         while groups and not self._is_down:
             group = groups.popleft()
-            for asked in dict.fromkeys((types, types[:1])):
-                refusal = self._add_nodes(found, group, asked)
-                if refusal is None:
-                    types, in_a_row = asked, 0
-                    break
-            else:
-                in_a_row += 1
-                if in_a_row > _MOST_REFUSALS:
-                    _log.warning("folders of %d spaces were not searched for: %s", len(keys), refusal)
-                    break
-                if len(group) > 1:
+            outcome = self._add_nodes(found, group, types)
+            takes_types |= outcome == "told"
+            if outcome == "refused" and len(types) > 1 and not takes_types:
+                outcome = self._add_nodes(found, group, types[:1])
+                if outcome == "told":
+                    types = types[:1]
+            takes_any |= outcome == "told"
+            if outcome == "refused":
+                refused += 1
+                if len(group) > 1 and halved < _MOST_HALVED and (takes_any or refused <= _MOST_REFUSED):
+                    halved += 1
                     middle = len(group) // 2
-                    groups.extendleft((group[middle:], group[:middle]))
+                    groups.extend((group[:middle], group[middle:]))
                 else:
-                    _log.warning("folders of space %s were not searched for: %s", group[0], refusal)
+                    left_out += group
+        if left_out:
+            _log.warning("the search refused to look for folders in spaces %s", in_list(left_out))
         return list(found)
 
     def _add_nodes(
         self, found: dict[tuple[str, str], None], keys: Sequence[str], types: Sequence[str]
-    ) -> ContractError | None:
-        """Add what the search finds. Return its refusal where it does not understand the question."""
+    ) -> Literal["told", "refused", "failed"]:
+        """Add what the search finds; return whether it told, refused the question as such, or failed otherwise."""
         some = in_list(keys)
         try:
             for row in self._rows(f"space in {some} and type in ({', '.join(types)})"):
@@ -154,10 +157,11 @@ class CloudSearch:
             raise
         except ConfluenceProviderError as error:
             if isinstance(error, ContractError) and error.status == 400:
-                return error
+                return "refused"
             _log.warning("folders of spaces %s were not searched for to the end: %s", some, error)
             self._note(error)
-        return None
+            return "failed"
+        return "told"
 
     def _rows(self, cql: str, expand: str = "") -> Iterator[Row]:
         params: Params = {"cql": cql, **({"expand": expand} if expand else {}), "limit": AT_A_TIME}
