@@ -16,7 +16,7 @@ _EXAMPLES = """
 airflow-confluence status
 airflow-confluence status docs --storage ./index --datasources datasources.json --json
 """
-_NOT_IN_THE_VARIABLE = "not in the Variable"
+_PURGE_MAYBE = "purge_if_no_dag_file_defines_it"
 _COUNTS = ("listed", "unchanged", "written", "deleted", "failed", "left_for_later", "unfinished")
 
 
@@ -46,31 +46,38 @@ def _run(options: argparse.Namespace) -> int:
     found = read_status(storage, options.id, definitions=definitions_of(options, place))
     option = storage_option(options)
     # What stands in the file is all there is; beside the Variable, DAG files may have datasources of their own.
-    removed = "removed from the configuration" if options.datasources else _NOT_IN_THE_VARIABLE
+    is_all = bool(options.datasources)
     if options.json:
-        rows = [{**status.to_json(), "commands": _commands(status, option)} for status in found]
+        rows = [{**status.to_json(), "commands": _commands(status, option, is_all)} for status in found]
         common.print_json({"storage": storage.where(), "datasources": rows, **shown(place.read_from)})
     else:
         for status in found:
-            print("\n".join(_lines(status, option, removed)))
+            print("\n".join(_lines(status, option, is_all)))
         if not found:
             print(f"nothing is kept below {storage.where()}")
     return 1 if any(status.error for status in found) else 0
 
 
-def _commands(status: DatasourceStatus, storage_option: str) -> dict[str, str]:
-    """Return what to type next, by purpose."""
+def _commands(status: DatasourceStatus, storage_option: str, is_all: bool) -> dict[str, str]:
+    """Return what to type next, by purpose.
+
+    :param is_all: whether what is not configured here is configured nowhere.
+    """
     commands = {}
     if status.withheld:
         options = " …" if storage_option else f" --id {status.datasource_id}"
         commands["consent"] = f"airflow-confluence sync{options} --allow-mass-delete {status.withheld}"
     if status.configured in ("disabled", "removed") and (status.revision or status.open_runs or status.error):
-        commands["purge"] = f"airflow-confluence purge {status.datasource_id}{storage_option}"
+        is_sure = is_all or status.configured == "disabled"
+        commands["purge" if is_sure else _PURGE_MAYBE] = (
+            f"airflow-confluence purge {status.datasource_id}{storage_option}"
+        )
     return commands
 
 
-def _lines(status: DatasourceStatus, storage_option: str, removed: str) -> list[str]:
-    commands = _commands(status, storage_option)
+def _lines(status: DatasourceStatus, storage_option: str, is_all: bool) -> list[str]:
+    commands = _commands(status, storage_option, is_all)
+    removed = "removed from the configuration" if is_all else "not in the Variable"
     told = {"not told": "", "removed": removed, "broken": "its definition is broken"}
     title = "  ".join(
         part for part in (status.datasource_id, status.name, told.get(status.configured, status.configured)) if part
@@ -103,8 +110,9 @@ def _lines(status: DatasourceStatus, storage_option: str, removed: str) -> list[
         rows.append(("withheld", f"{status.withheld_count} deletions; if they are meant: {consent}"))
     rows += [("open run", _open_run(run)) for run in status.open_runs]
     if "purge" in commands:
-        is_sure = status.configured == "disabled" or removed != _NOT_IN_THE_VARIABLE
-        rows.append(("to remove it", commands["purge"] + ("" if is_sure else ", unless a DAG file defines it")))
+        rows.append(("to remove it", commands["purge"]))
+    elif _PURGE_MAYBE in commands:
+        rows.append(("to remove it", f"if no DAG file defines it: {commands[_PURGE_MAYBE]}"))
     return [title, *(f"  {name:<15} {text}" for name, text in rows)]
 
 

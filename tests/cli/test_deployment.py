@@ -133,9 +133,12 @@ def test_every_command_goes_by_the_deployment_and_says_what_it_read_where(wiki, 
     assert wiki.token not in json.dumps([checked, synced, status, text, found, failures, adopted, refused])
 
     # What the Variable lacks may be a DAG file's, so to purge it is no plain advice.
-    (lone,) = several({**environment, "AIRFLOW_VAR_CONFLUENCE_DATASOURCES": "{}"}, "status docs")
+    lacking = {**environment, "AIRFLOW_VAR_CONFLUENCE_DATASOURCES": "{}"}
+    lone, as_json = several(lacking, "status docs", "status docs --json")
     assert lone[1].startswith("docs  docs  not in the Variable\n")
-    assert "  to remove it    airflow-confluence purge docs, unless a DAG file defines it\n" in lone[1]
+    assert "  to remove it    if no DAG file defines it: airflow-confluence purge docs\n" in lone[1]
+    (told,) = json.loads(as_json[1])["datasources"]
+    assert told["commands"] == {"purge_if_no_dag_file_defines_it": "airflow-confluence purge docs"}
 
 
 def test_what_the_environment_says_comes_before_the_database(environment, tmp_path):
