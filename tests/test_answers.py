@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_confluence.answers import read_json
 
+WHOLE = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 VALUES = st.recursive(
     st.none()
     | st.booleans()
@@ -18,7 +20,8 @@ VALUES = st.recursive(
     | st.integers(min_value=2**60, max_value=2**80)
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text()
-    | st.text(alphabet=st.characters(categories=("Cs", "Ll"))),  # half characters too
+    # Half characters too, but not two that JSON, which writes a character as its halves, cannot tell from a whole one.
+    | st.text(alphabet=st.characters(categories=("Cs", "Ll"))).filter(lambda text: not WHOLE.search(text)),
     lambda inside: st.lists(inside, max_size=4) | st.dictionaries(st.text(max_size=4), inside, max_size=4),
     max_leaves=12,
 )
