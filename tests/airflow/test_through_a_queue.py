@@ -16,7 +16,7 @@ from airflow_provider_confluence.testing.tcp_proxy import TcpProxy
 from tests.airflow.deployment import Deployment
 from tests.airflow.test_search_server import expected, found
 from tests.broker_fixtures import valkey
-from tests.cli.program import PROGRAM
+from tests.cli.program import PROGRAM, one_after_another
 from tests.sinks.servers import SearchServer, opensearch, unused
 
 __all__ = ["opensearch", "valkey"]
@@ -40,13 +40,22 @@ def queued(on_cloud: Deployment, valkey: Any, proxy: TcpProxy, monkeypatch: pyte
     return on_cloud
 
 
-def drain(deploy: Deployment) -> subprocess.Popen[str]:
-    """Start draining the queue into an alias of the same name."""
+def command(deploy: Deployment) -> list[str]:
+    """Return the command that drains the queue into an alias of the same name."""
     name = deploy.definition["queue"]["name"]
     target = json.dumps({"type": "opensearch", "conn_id": "search"})
+    return ["drain", "--queue", name, "--to", target, "--to-queue", name, "--until-empty", "200ms", "--json"]
+
+
+def environment(deploy: Deployment) -> dict[str, str]:
+    return {**os.environ, "AIRFLOW_HOME": str(deploy.folder / "drain")}
+
+
+def drain(deploy: Deployment) -> subprocess.Popen[str]:
+    """Start draining."""
     return subprocess.Popen(
-        [*PROGRAM, "drain", "--queue", name, "--to", target, "--to-queue", name, "--until-empty", "200ms", "--json"],
-        env={**os.environ, "AIRFLOW_HOME": str(deploy.folder / "drain")},
+        [*PROGRAM, *command(deploy)],
+        env=environment(deploy),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -85,15 +94,16 @@ def test_what_a_run_queued_is_searchable_once_though_the_server_went_away_while_
 
 def test_deletions_and_edits_come_through_as_well(queued: Deployment, opensearch: SearchServer) -> None:
     model = queued.model
-    queued.run()
-    with drain(queued) as process:
-        assert counts_of(process)["written"] == 6
-    model.edit(model.find("Page 1"), title="Page one")
-    model.trash(model.find("Page 2"))
-    assert queued.run(mode="reconcile").state == "success"
-    with drain(queued) as process:
-        counts = counts_of(process)
-    assert (counts["written"], counts["deleted"]) == (1, 1)
+    with one_after_another() as run:
+        queued.run()
+        first = run(*command(queued), **environment(queued))
+        assert (first.returncode, json.loads(first.stdout)["written"]) == (0, 6)
+        model.edit(model.find("Page 1"), title="Page one")
+        model.trash(model.find("Page 2"))
+        assert queued.run(mode="reconcile").state == "success"
+        second = run(*command(queued), **environment(queued))
+    counts = json.loads(second.stdout)
+    assert (second.returncode, counts["written"], counts["deleted"]) == (0, 1, 1)
     assert found(opensearch, queued) == expected(queued)
     # What followed an asset's event would look for the changes there in vain.
     with pytest.raises(ConfigurationError, match="the sink queue does not give back what was written"):
