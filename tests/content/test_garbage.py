@@ -18,6 +18,11 @@ def convert_all() -> None:
         summary(content)
 
 
+def cycles_left() -> int:
+    convert_all()
+    return gc.collect()
+
+
 def test_a_conversion_leaves_no_cycles() -> None:
     assert STORAGE
     assert ADF
@@ -25,7 +30,7 @@ def test_a_conversion_leaves_no_cycles() -> None:
     gc.collect()
     gc.disable()
     try:
-        convert_all()
-        assert gc.collect() == 0
+        # Threads of other tests may leave some at the same moment; a conversion that leaves cycles leaves them each time.
+        assert min(cycles_left() for _ in range(3)) == 0
     finally:
         gc.enable()
