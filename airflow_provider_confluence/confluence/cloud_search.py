@@ -11,12 +11,12 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from airflow_provider_confluence.confluence.cql import in_list
 from airflow_provider_confluence.confluence.paging import Get, Progress, Row, by_cursor
 from airflow_provider_confluence.confluence.readers import RESTRICTED, Levels, own_readers
-from airflow_provider_confluence.confluence.reading import label_names, part, text_of, whole_number
+from airflow_provider_confluence.confluence.reading import label_names, object_of, text_of, whole_number
 from airflow_provider_confluence.confluence.shared import numeric
 from airflow_provider_confluence.confluence.transport import Params
 from airflow_provider_confluence.documents import Space
@@ -77,7 +77,7 @@ class CloudSearch:
             for row in self._rows(f"id in ({', '.join(asked)})", expand):
                 labels, content_id = _labels(row), text_of(row, "id")
                 found[content_id] = Detail(labels, own_readers(row, cloud=True) if readers else None)
-                if labels is None and content_id in types and isinstance(_listed_labels(row), list):
+                if labels is None and content_id in types and isinstance(_listed_labels(row).get("results"), list):
                     many.append(content_id)
             for content_id in many:
                 labels = self._labels_of(types[content_id], content_id)
@@ -172,15 +172,16 @@ class CloudSearch:
         self._is_down = self._is_down or isinstance(error, ConfluenceUnavailableError)
 
 
-def _listed_labels(row: Row) -> object:
-    return part(row, "metadata", "labels", "results")
+def _listed_labels(row: Row) -> Mapping[str, Any]:
+    return object_of(object_of(row, "metadata"), "labels")
 
 
 def _labels(row: Row) -> tuple[str, ...] | None:
-    listed = _listed_labels(row)
+    labels = _listed_labels(row)
+    listed = labels.get("results")
     if not isinstance(listed, list):
         return None
-    limit = whole_number(part(row, "metadata", "labels", "limit"))
-    if part(row, "metadata", "labels", "_links", "next") or (limit and len(listed) >= limit):
+    limit = whole_number(labels.get("limit"))
+    if object_of(labels, "_links").get("next") or (limit and len(listed) >= limit):
         return None
     return label_names(listed)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from airflow_provider_confluence.confluence.paging import Get, Row
-from airflow_provider_confluence.confluence.reading import objects, part, whole_number
+from airflow_provider_confluence.confluence.reading import object_of, objects, part, whole_number
 from airflow_provider_confluence.confluence.transport import quoted_part
 from airflow_provider_confluence.errors import AccessDeniedError, ConfluenceUnavailableError, ContractError
 
@@ -45,13 +45,13 @@ class SpaceReaders:
 
 def own_readers(row: Row, *, cloud: bool) -> Levels | None:
     """Return what restricts the item of a row by itself, or ``None`` where the row does not say, or not to the end."""
-    named = part(row, "restrictions", "read", "restrictions")
-    lists = [part(named, kind, "results") if isinstance(named, Mapping) else None for kind in _KINDS]
-    if not all(isinstance(found, list) for found in lists):
+    named = object_of(object_of(object_of(row, "restrictions"), "read"), "restrictions")
+    held = [(kind, object_of(named, kind)) for kind in _KINDS]
+    if not all(isinstance(listed.get("results"), list) for _, listed in held):
         return None
-    if any(_is_cut(part(named, kind), _AT_A_TIME) for kind in _KINDS):
+    if any(_is_cut(listed, _AT_A_TIME) for _, listed in held):
         return None
-    return _level(((kind, each) for kind, found in zip(_KINDS, lists, strict=True) for each in found or ()), cloud)
+    return _level(((kind, each) for kind, listed in held for each in listed["results"]), cloud)
 
 
 def read_restrictions(get: Get, content_id: str, *, cloud: bool) -> Levels:
@@ -71,8 +71,8 @@ def read_restrictions(get: Get, content_id: str, *, cloud: bool) -> Levels:
         held = get(path, {"expand": expand, "start": start, "limit": limit}).data.get("restrictions")
         rows, full, longest = [], False, 0
         for kind in _KINDS:
-            listed = part(held, kind) if isinstance(held, Mapping) else None
-            results = part(listed, "results") if isinstance(listed, Mapping) else None
+            listed = object_of(held, kind) if isinstance(held, Mapping) else {}
+            results = listed.get("results")
             if not isinstance(results, list):
                 raise ContractError(f"GET {path} does not say which {kind}s may read")
             rows += [(kind, each) for each in results]
@@ -106,8 +106,9 @@ def read_inherited(get: Get, content_id: str) -> Levels | None:
     found: dict[str, Levels] = {}
     try:
         for _ in range(_MOST_PAGES):
-            listed = get(path, {"start": len(found), "limit": _LEVELS_AT_A_TIME}).data.get("viewContentRestrictions")
-            rows = part(listed, "results") if isinstance(listed, Mapping) else None
+            answer = get(path, {"start": len(found), "limit": _LEVELS_AT_A_TIME}).data
+            listed = object_of(answer, "viewContentRestrictions")
+            rows = listed.get("results")
             if not isinstance(rows, list):
                 return None
             before = len(found)
@@ -144,9 +145,10 @@ def _level(rows: Iterable[tuple[str, Any]], cloud: bool) -> Levels:
     return (tuple(sorted({found for kind, row in rows if (found := principal(kind, row, cloud=cloud)) is not None})),)
 
 
-def _is_cut(listed: Any, asked: int) -> bool:
+def _is_cut(listed: Mapping[str, Any], asked: int) -> bool:
     """Say whether a list of users or groups may go on where it ends."""
-    results = objects(part(listed, "results"))
-    total = whole_number(part(listed, "totalCount") or part(listed, "totalSize"))
-    limit = whole_number(part(listed, "limit")) or asked
-    return bool(part(listed, "_links", "next")) or len(results) >= limit or (total is not None and len(results) < total)
+    results = objects(listed.get("results"))
+    total = whole_number(listed.get("totalCount") or listed.get("totalSize"))
+    limit = whole_number(listed.get("limit")) or asked
+    is_followed = bool(object_of(listed, "_links").get("next"))
+    return is_followed or len(results) >= limit or (total is not None and len(results) < total)

@@ -114,6 +114,8 @@ def objects(value: Any) -> list[Mapping[str, Any]]:
 
 def whole_number(value: Any) -> int | None:
     """Return an integer of 64 bits, also where it was written as text; ``None`` where there is none."""
+    if value is None:  # nearly always, where counts are told at all
+        return None
     if isinstance(value, str) and re.fullmatch(r"-?\d{1,19}", value, re.ASCII):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 2**63:
