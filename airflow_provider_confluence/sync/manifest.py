@@ -194,16 +194,16 @@ def delete_generation(storage: Storage, folder: str, revision: int) -> None:
 
 
 def digest(value: Any) -> str:
-    """Return 16 hex digits that stand for a JSON value; equal values give equal digits on every machine."""
+    """Return 16 hex digits that stand for a JSON value; equal values give equal digits on every machine. Integers have 64 bits."""
     return hashlib.blake2b(_canonical(value), digest_size=8).hexdigest()
 
 
 def _canonical(value: Any) -> bytes:
-    """Return the one JSON text of a value, in ASCII. Where all of it is ASCII msgspec writes the same, in a fifth of the time."""
+    """Return the one JSON text of a value, in ASCII. Where nothing is to be escaped msgspec writes the same, in a fifth of the time."""
     import msgspec
 
     with suppress(UnicodeEncodeError, TypeError):
         encoded = msgspec.json.encode(value, order="sorted")
-        if encoded.isascii():
+        if encoded.isascii() and b"\x7f" not in encoded:
             return encoded
     return _encoded(value).encode("ascii")

@@ -14,7 +14,7 @@ TEXTS = st.text(st.characters(exclude_categories=()), max_size=20) | st.text(
     'a"\\/\b\f\n\r\t\x00\x1f\x7f\ud800é', max_size=9
 )
 VALUES = st.recursive(
-    TEXTS | st.integers() | st.booleans() | st.none(),
+    TEXTS | st.integers(-(2**63), 2**64 - 1) | st.booleans() | st.none(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
     max_leaves=12,
 )
