@@ -24,16 +24,16 @@ _DEFAULTS = Datasource("default", "default", ("*",))
 class Units:
     """What was measured, on Cloud, for pages alone: CPU in ms a page, memory in KB a page over MB a run, bytes a page."""
 
-    list_ms: float = 0.26
-    extract_ms: float = 1.8
-    index_ms: float = 1.8
-    commit_ms: float = 0.07
-    quiet_ms: float = 0.03
-    reconcile_ms: float = 0.2
-    reconcile_kb: float = 1.84
-    reconcile_mb: float = 51
-    quiet_kb: float = 0.48
-    quiet_mb: float = 47
+    list_ms: float = 0.18
+    extract_ms: float = 2.4
+    index_ms: float = 1.9
+    commit_ms: float = 0.06
+    quiet_ms: float = 0.012
+    reconcile_ms: float = 0.12
+    reconcile_kb: float = 1.52
+    reconcile_mb: float = 48
+    quiet_kb: float = 0.47
+    quiet_mb: float = 46
     manifest_bytes: float = 26
     staged_bytes: float = 3_100
     index_kb: float = 25
