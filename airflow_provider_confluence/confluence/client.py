@@ -251,7 +251,7 @@ class ConfluenceClient(Protocol):
 
         A call that raises for one id brings a Failure; what is about Confluence as a whole, or the credential, ends it all.
 
-        :param call: gets an id and the event that says *stop*, to be handed on to the client's calls; returns anything but ``None``.
+        :param call: gets an id and the event that says *stop*, to be handed on to the client's calls.
         :param cut: called, in addition, to break off the calls under way when the iterator is closed early; may be called repeatedly.
         """
 

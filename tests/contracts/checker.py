@@ -106,7 +106,9 @@ _faultless: set[tuple[object, ...]] = set()
 
 def _problems(edition: Edition, key: tuple[object, ...], exchange: Exchange) -> list[str]:
     """Return what the judges say of an exchange, which is nothing where one like it was found faultless."""
-    likeness = (edition, *key, _likeness(exchange.document))
+    # What the key leaves out too: of one test's requests that are alike the first is judged, of all tests' each one.
+    sent = [exchange.path, exchange.query, exchange.body.decode(errors="replace")]
+    likeness = (edition, *key, _likeness([sent, exchange.document]))
     if likeness in _faultless:
         return []
     distinct = replace(exchange, document=_distinct_rows(exchange.document))

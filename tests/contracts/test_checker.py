@@ -86,6 +86,14 @@ def test_an_answer_that_confluence_would_not_give_is_reported(change: dict[str, 
     assert checker.violations()
 
 
+def test_what_another_test_sent_is_judged_though_it_was_answered_as_a_good_request() -> None:
+    answer = {"results": [], "start": 0, "limit": 25, "size": 0, "_links": {"base": "http://x", "context": ""}}
+    for start, problems in (("5", 0), ("-5", 1)):
+        checker = ContractChecker("datacenter")
+        checker(*exchange("/confluence/rest/api/space", answer, {"start": [start]}))
+        assert bool(checker.violations()) == bool(problems), checker.violations()
+
+
 def test_what_is_like_a_good_answer_but_for_a_number_that_is_too_small_is_reported() -> None:
     for number, problems in ((7, 0), (1, 0), (0, 1)):
         checker = ContractChecker("cloud")
