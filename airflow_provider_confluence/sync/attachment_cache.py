@@ -11,7 +11,7 @@ import gzip
 import json
 import re
 import zlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import quote, unquote
@@ -80,10 +80,10 @@ class AttachmentCache:
         with suppress(StorageError):  # what cannot be kept is read again
             self._storage.write(f"{self._folder}/{safe}.{version}.{self._key}.{revision}.{len(data)}.json.gz", data)
 
-    def tidy(self, held: Collection[str], max_bytes: int) -> None:
+    def tidy(self, may_hold: Callable[[str], bool], max_bytes: int) -> None:
         """Drop what belongs to no attachment any more, older versions, and of the rest the longest kept, until it fits. 1 listing.
 
-        :param held: the ids that the index holds.
+        :param may_hold: says whether the index may hold an id.
         """
         kept = sorted(self._list(), key=lambda k: (k.revision, k.version), reverse=True)
         total = 0
@@ -91,7 +91,7 @@ class AttachmentCache:
         for one in kept:
             is_latest = (one.content_id, one.key) not in seen
             seen.add((one.content_id, one.key))
-            if is_latest and one.content_id in held and total + one.size <= max_bytes:
+            if is_latest and may_hold(one.content_id) and total + one.size <= max_bytes:
                 total += one.size
             else:
                 self._storage.delete(f"{self._folder}/{one.name}")

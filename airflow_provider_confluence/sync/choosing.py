@@ -50,7 +50,7 @@ def choose_mode(
             f"Confluence's clock went back, from {head.watermark} to {rfc3339(identity.server_time)}: changes by the new time "
             "stand below older ones, so everything was listed"
         )
-    if sum(record.pending for record in known.records.values()) > MANY_LEFT:
+    if known.records.totals().pending > MANY_LEFT:
         return "reconcile", ""  # a quick look asks for them one by one, labels too
     last = head.reconciled
     if not last["at"]:

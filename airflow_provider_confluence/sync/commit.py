@@ -6,7 +6,6 @@ its result, for :func:`verdict` to say.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -16,11 +15,12 @@ from airflow_provider_confluence.sync.attachment_cache import AttachmentCache
 from airflow_provider_confluence.sync.collecting import few_collections
 from airflow_provider_confluence.sync.context import Event, RunContext
 from airflow_provider_confluence.sync.extract import ExtractCounts, extracted
+from airflow_provider_confluence.sync.generation import delete_generation, generations
 from airflow_provider_confluence.sync.journal import Head, Journal, Plan
 from airflow_provider_confluence.sync.known import Known, Tally, apply_receipts, reload_known
-from airflow_provider_confluence.sync.manifest import delete_generation, generations, write_generation
 from airflow_provider_confluence.sync.rebuild import Rebuilding, go_on_rebuilding
 from airflow_provider_confluence.sync.storage import MISREAD
+from airflow_provider_confluence.sync.titles import find_stale
 
 # New failures up to this number never make a run red by themselves.
 FEW_FAILURES = 10
@@ -84,16 +84,16 @@ def commit(run: RunContext, datasource_id: str, revision: int) -> RunResult:
         known = Known() if quiet else reload_known(journal, plan)
         records = known.records
         tally = apply_receipts(records, journal, plan)
-    done = sum(plan.shards) - tally.same + tally.seen
-    changes = bool(plan.from_scratch or plan.absorbed or done or plan.counts["left_for_later"])
-    journal.fence(revision)
-    rebuild = go_on_rebuilding(run, journal, head, plan, records)
-    result = quiet or _result(run, journal, head, plan, known, tally, rebuild)
-    if head is None or head.target != plan.target or plan.absorbed:
-        absorbed = (journal.find_plan(dead) for dead in plan.absorbed)
-        journal.note_destinations([*(dead for dead in absorbed if dead is not None), plan])
-    if changes:
-        write_generation(run.storage, journal.folder, revision, records.values())
+        done = sum(plan.shards) - tally.same + tally.seen
+        changes = bool(plan.from_scratch or plan.absorbed or done or plan.counts["left_for_later"])
+        journal.fence(revision)
+        rebuild = go_on_rebuilding(run, journal, head, plan, records)
+        result = quiet or _result(run, journal, head, plan, known, tally, rebuild)
+        if head is None or head.target != plan.target or plan.absorbed:
+            absorbed = (journal.find_plan(dead) for dead in plan.absorbed)
+            journal.note_destinations([*(dead for dead in absorbed if dead is not None), plan])
+        if changes:
+            records.write(run.storage, journal.folder, revision, find_stale(records))
     run.reached("generation_written")
     journal.write_result(revision, asdict(result))
     run.reached("result_written")
@@ -118,10 +118,8 @@ def commit(run: RunContext, datasource_id: str, revision: int) -> RunResult:
     run.reached("head_written")
     _clean_up(journal, moved, keep=plan.datasource.keep_runs)
     if changes:
-        AttachmentCache(run.storage, journal.folder, ()).tidy(
-            {record.content_id for record in records.values() if record.type == "attachment"},
-            plan.datasource.attachment_cache_max_bytes,
-        )
+        cache = AttachmentCache(run.storage, journal.folder, ())
+        cache.tidy(records.may_hold, plan.datasource.attachment_cache_max_bytes)
     run.reached("batches_deleted")
     run.tell(Event("committed", datasource_id, result.counts))
     return result
@@ -200,7 +198,8 @@ def _result(
 ) -> RunResult:
     records = known.records
     extractions = extracted(run, journal, plan)
-    failing = [record for record in records.values() if record.failure is not None]
+    totals = records.totals()
+    failing = [record for record in records.unsettled() if record.failure is not None]
     counts = {
         "listed": plan.counts["listed"],
         "unchanged": plan.counts["unchanged"],
@@ -211,16 +210,15 @@ def _result(
         "gone": tally.gone,
         "failed": tally.failed,
         "failing": len(failing),
-        "pending": sum(record.pending for record in records.values()),
+        "pending": totals.pending,
         "withheld": _withheld(head, plan),
         "taken_over": known.taken_over,
         "left_for_later": plan.counts["left_for_later"],
         "unfinished": tally.unfinished,
-        "documents": sum(record.revision > 0 for record in records.values()),
+        "documents": totals.documents.total(),
         "restricted": plan.counts.get("restricted", 0),
-        "unreadable": plan.counts.get("unreadable", 0) + sum(() in record.readers for record in records.values()),
+        "unreadable": plan.counts.get("unreadable", 0) + totals.unreadable,
     }
-    documents = Counter(record.type or "unknown" for record in records.values() if record.revision > 0)
     failing.sort(key=lambda r: (-(r.failure.since if r.failure else 0), r.content_id))
     return RunResult(
         datasource_id=plan.datasource.id,
@@ -239,7 +237,7 @@ def _result(
         throttled_seconds=plan.throttled_seconds + sum(e.throttled_seconds for e in extractions),
         watermark=plan.watermark,
         reconciled=plan.reconciled.get("at") or None,
-        documents=dict(sorted(documents.items())),
+        documents={type_: count for type_, count in sorted(totals.documents.items()) if count},
         follows=plan.base_revision or journal.purged(),
     )
 

@@ -22,7 +22,7 @@ from airflow_provider_confluence.sync.assemble import Text, assemble
 from airflow_provider_confluence.sync.attachments import AttachmentTexts
 from airflow_provider_confluence.sync.collecting import few_collections
 from airflow_provider_confluence.sync.context import Event, RunContext
-from airflow_provider_confluence.sync.includes import LINKED, Place, Titles
+from airflow_provider_confluence.sync.includes import Place
 from airflow_provider_confluence.sync.journal import Journal, Plan, PlanItem
 from airflow_provider_confluence.sync.known import reload_known
 from airflow_provider_confluence.sync.manifest import Record, digest
@@ -32,6 +32,7 @@ from airflow_provider_confluence.sync.references import References
 from airflow_provider_confluence.sync.rendered import Renderings, Shown, has_body, mark_of
 from airflow_provider_confluence.sync.storage import LinesWriter
 from airflow_provider_confluence.sync.surroundings import context_hash
+from airflow_provider_confluence.sync.titles import LINKED, Titles
 
 # Items that are in hand at a time; with them, memory is bounded whatever the shard's size.
 _WINDOW_BATCHES = 20

@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
-from typing import Any, Literal
+from typing import Any
 
 from airflow_provider_confluence.confluence.client import ConfluenceClient, Fetched
 from airflow_provider_confluence.confluence.readers import Levels
@@ -21,12 +20,11 @@ from airflow_provider_confluence.content.model import (
     IncludeReference,
     PageReference,
 )
-from airflow_provider_confluence.documents import Entry, Failure
-from airflow_provider_confluence.sync.manifest import TITLE_ALONE, Edge, Record
-from airflow_provider_confluence.sync.readers import covers, recorded
+from airflow_provider_confluence.documents import Failure
+from airflow_provider_confluence.sync.manifest import Edge
+from airflow_provider_confluence.sync.readers import recorded
+from airflow_provider_confluence.sync.titles import Titles
 
-LinkedType = Literal["page", "blogpost"]
-LINKED: tuple[LinkedType, ...] = ("page", "blogpost")
 DEEPEST = 3
 """Pages within pages within pages; what is included below that is a link."""
 _KEPT_CHARS = 20_000_000
@@ -47,74 +45,6 @@ class Place:
         return cls(space["id"], space["key"], recorded(surroundings.get("permissions")))
 
 
-class Titles:
-    """Which page a title means, and of which type an id is, among all that is known to be in scope.
-
-    :param records: what is known, without what this run removes.
-    :param entries: what was seen now; it is right where the two differ.
-    :param readers: the levels of those among the entries that have any.
-    """
-
-    def __init__(
-        self, records: Iterable[Record], entries: Iterable[Entry], readers: Mapping[str, Levels] | None = None
-    ) -> None:
-        seen = {entry.content_id: entry for entry in entries}
-        self._readers = dict(readers or {})
-        self._spaces: dict[str, dict[str, str]] = {type_: {} for type_ in LINKED}
-        self._ids: dict[tuple[str, str], str] = {}
-        unseen = (record for record in records if record.content_id not in seen)
-        for item in chain[Record | Entry](unseen, seen.values()):
-            if isinstance(item, Record) and item.readers:
-                self._readers[item.content_id] = item.readers
-            if item.type in self._spaces:
-                self._spaces[item.type][item.content_id] = item.space_id
-            if item.type == "page":
-                self._ids[item.space_id, item.title.casefold()] = item.content_id
-
-    def find(self, space_id: str, name: str, readers: Levels) -> str:
-        """Return the id of the page in this space that an edge names, or ``""``. Case does not tell titles of a space apart.
-
-        :param readers: those of the page on which it is to be shown.
-        """
-        if name.startswith("#"):
-            found = name[1:] if self._spaces["page"].get(name[1:]) == space_id else ""
-        else:
-            found = self._ids.get((space_id, name.casefold()), "")
-        return found if self.may_show(readers, found) else ""
-
-    def may_show(self, readers: Levels, content_id: str) -> bool:
-        """Say whether all who pass the levels may read an item."""
-        return covers(readers, self._readers.get(content_id, ()))
-
-    def named(self, space_id: str, content_id: str, readers: Levels) -> str:
-        """Return the id that a link by id leads to, where its title may be shown to those who pass the levels, or ``""``."""
-        return content_id if self.type_of(space_id, content_id) and self.may_show(readers, content_id) else ""
-
-    def type_of(self, space_id: str, content_id: str) -> LinkedType | None:
-        """Return whether an id is that of a page or of a blog post in this space; ``None`` for all else, whatever was written as an id."""
-        return next((type_ for type_ in LINKED if self._spaces[type_].get(content_id) == space_id), None)
-
-
-def titles_now(
-    records: Mapping[str, Record],
-    entries: Mapping[str, Entry],
-    removed: Iterable[str] = (),
-    readers: Callable[[Entry], Levels] = lambda _: (),
-) -> Titles:
-    """Return what titles mean; nothing at all where no known item shows another one, because then nobody asks.
-
-    :param removed: ids of known items that this run removes.
-    :param readers: returns the levels of an entry's document.
-    """
-    if not any(record.includes for record in records.values()):
-        return Titles((), ())
-    gone = set(removed)
-    restricted = {content_id: levels for content_id, entry in entries.items() if (levels := readers(entry))}
-    return Titles(
-        (record for record in records.values() if record.content_id not in gone), entries.values(), restricted
-    )
-
-
 def name_of(reference: IncludeReference, space_key: str) -> str | None:
     """Return the name of an include's target in its edge: a title, or ``#`` and an id; ``None`` where it is never shown."""
     target = reference.target
@@ -123,22 +53,6 @@ def name_of(reference: IncludeReference, space_key: str) -> str | None:
     if isinstance(target, PageReference) and target.space_key in (None, space_key) and not target.title.startswith("#"):
         return target.title
     return None
-
-
-def shows_other_text(record: Record, titles: Titles, versions: Mapping[str, int]) -> bool:
-    """Say whether an item, of which no more than that may have changed, shows pages otherwise than the index has it.
-
-    :param versions: of those pages that were seen now.
-    """
-    for edge in record.includes:
-        if edge.version == TITLE_ALONE:
-            if titles.named(record.space_id, edge.name[1:], record.readers) != edge.content_id:
-                return True
-            continue
-        found = titles.find(record.space_id, edge.name, record.readers)
-        if found != edge.content_id or (found and versions.get(found, edge.version) != edge.version):
-            return True
-    return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from airflow_provider_confluence.errors import MissingFileError, SupersededError
+from airflow_provider_confluence.sync.generation import Generation, generations
 from airflow_provider_confluence.sync.journal import Head, Journal, Plan
-from airflow_provider_confluence.sync.manifest import Record, Standing, generations, read_generation
+from airflow_provider_confluence.sync.manifest import Record, Standing
+from airflow_provider_confluence.sync.records import Records
 
 T = TypeVar("T")
 
@@ -28,7 +30,7 @@ class Known:
     ``taken_over`` counts what those runs wrote into today's index and removed from it, as nobody was told of it yet.
     """
 
-    records: dict[str, Record] = field(default_factory=dict)
+    records: Records = field(default_factory=Records)
     plans: tuple[Plan, ...] = ()
     fresh: set[str] = field(default_factory=set)
     lost: dict[int, list[str]] = field(default_factory=dict)
@@ -64,12 +66,12 @@ def load_known(journal: Journal, head: Head | None, *, before: int, recipe: str,
     storage, folder = journal.storage, journal.folder
     if head is not None:
         if head.generation is not None:
-            known.records = {r.content_id: r for r in read_generation(storage, folder, head.generation)}
+            known.records = Records(Generation(storage, folder, head.generation))
     else:
         # The head is lost, or there never was one: whatever any generation names may still be in the index.
         # A generation of the asking run itself is left out: its receipts say it all, and must not be counted twice.
         for generation in (g for g in generations(storage, folder) if g < before):
-            for record in read_generation(storage, folder, generation):
+            for record in Generation(storage, folder, generation).records():
                 known.records[record.content_id] = replace(record, pending=True)
     since = head.revision if head is not None else 0
     claim = journal.read_claim()
@@ -129,7 +131,7 @@ def doubt_inventory(known: Known, held: Mapping[str, int]) -> set[str]:
     return doubted | strangers
 
 
-def _doubt_written_by(records: dict[str, Record], revision: int) -> None:
+def _doubt_written_by(records: Records, revision: int) -> None:
     for content_id, record in records.items():
         if record.revision == revision and not record.pending:
             records[content_id] = replace(record, pending=True)
@@ -145,7 +147,7 @@ def _doubt_strays(known: Known, journal: Journal, revision: int) -> None:
         known.records[item.content_id] = replace(known.records.get(item.content_id) or item.record(), pending=True)
 
 
-def apply_receipts(records: dict[str, Record], journal: Journal, plan: Plan, *, lost: list[str] | None = None) -> Tally:
+def apply_receipts(records: Records, journal: Journal, plan: Plan, *, lost: list[str] | None = None) -> Tally:
     """Bring ``records`` up to what a run's receipts say, and mark what it left as pending.
 
     Items without a receipt stay pending: whether the sink holds them is not known.
@@ -179,7 +181,7 @@ def _there(lines: Iterator[T], lost: list[str] | None) -> Iterator[T]:
         lost.append(error.name)
 
 
-def _apply(records: dict[str, Record], receipt: dict[str, object], revision: int, tally: Tally) -> None:
+def _apply(records: Records, receipt: dict[str, object], revision: int, tally: Tally) -> None:
     content_id = str(receipt["id"])
     outcome = str(receipt["outcome"])
     before = records.get(content_id)

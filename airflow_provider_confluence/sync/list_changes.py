@@ -20,7 +20,6 @@ from airflow_provider_confluence.sync.arrivals import notes_for, tell_others
 from airflow_provider_confluence.sync.choosing import choose_mode
 from airflow_provider_confluence.sync.collecting import few_collections
 from airflow_provider_confluence.sync.context import Event, RunContext
-from airflow_provider_confluence.sync.includes import titles_now
 from airflow_provider_confluence.sync.journal import Head, Journal, Plan, PlanItem
 from airflow_provider_confluence.sync.known import Known, doubt_inventory, load_known
 from airflow_provider_confluence.sync.labels import Labels
@@ -32,6 +31,7 @@ from airflow_provider_confluence.sync.removals import RemovalFinder
 from airflow_provider_confluence.sync.rendered import find_due
 from airflow_provider_confluence.sync.scope import Judged, Scope, Spaces, check_roots, find_spaces
 from airflow_provider_confluence.sync.targets import concerned, look_up_targets, read_content_ids
+from airflow_provider_confluence.sync.titles import titles_now
 from airflow_provider_confluence.sync.upserts import deal, find_upserts, surrounded
 from airflow_provider_confluence.sync.vanished import Guarded
 from airflow_provider_confluence.sync.whole_listing import list_everything
@@ -142,7 +142,12 @@ class _Listing:
             check_rebuild(run, journal, self.datasource, self.client.site)
         revision = journal.claim(int(identity.server_time.timestamp() * 1000))
         run.reached("claimed")
-        # And once more, because that run may have committed in the meantime.
+        with journal.while_ours(revision):
+            return self._plan(revision, identity)
+
+    def _plan(self, revision: int, identity: Identity) -> PlanReference:
+        run, journal = self.run, self.journal
+        # Once more, because the run that was at work may have committed in the meantime.
         head = journal.read_head()
         self._check_head(head)
         self._check_targets(head)
@@ -240,10 +245,11 @@ class _Listing:
             planned = {item.content_id for item in (*deletions, *taken)} | {record.content_id for record in rest}
             rest += [known.records[content_id] for content_id in sorted(self.doubted - planned)]
         # What a listing that did not finish left out must be made anew as well, when it is seen again.
-        passed_over = known.records.keys() - entries.keys() - {item.content_id for item in deletions} - self.doubted
-        for record in (known.records[content_id] for content_id in sorted(passed_over)):
-            if self.again or is_outdated(record.type):
-                rest.append(replace(record, pending=True))
+        if self.again or self._anew(head):
+            passed_over = known.records.keys() - entries.keys() - {item.content_id for item in deletions} - self.doubted
+            for record in (known.records[content_id] for content_id in sorted(passed_over)):
+                if self.again or is_outdated(record.type):
+                    rest.append(replace(record, pending=True))
         shards = deal([*deletions, *taken], self.datasource.max_shards)
         counts = Counter(f"planned_{item.why}" for item in taken)
         counts.update(
@@ -420,8 +426,9 @@ class _Listing:
 
     def _find_spaces(self, known: Known, head: Head | None) -> Spaces:
         keys: Mapping[str, str] = head.reconciled.get("spaces", {}) if head is not None else {}
-        held = {record.space_id for record in known.records.values() if record.space_id}
-        found = find_spaces(self.client, self.datasource, {space_id: keys.get(space_id) for space_id in held})
+        found = find_spaces(
+            self.client, self.datasource, {space_id: keys.get(space_id) for space_id in known.records.spaces()}
+        )
         if self.mode == "changes" and found.within.keys() != keys.keys():
             self.mode = "reconcile"  # what is in a space that appeared or went is not among the latest changes
         return found
@@ -432,7 +439,9 @@ class _Listing:
             try:
                 newest = list_newest(self.run, self.client, self.datasource, self.spaces, known.records, head.watermark)
                 judged = self.scope.judge(newest.entries)
-                is_settled = not judged.unknown and not judged.outside.keys() & known.records.keys()
+                is_settled = not judged.unknown and not any(
+                    content_id in known.records for content_id in judged.outside
+                )
                 if is_settled and not self.scope.others_may_read(judged):
                     return judged
             except DoubtError as doubt:

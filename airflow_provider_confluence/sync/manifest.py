@@ -1,25 +1,23 @@
-"""What is known to be indexed: one record an item, kept in immutable generations.
+"""What is known to be indexed: one record an item.
 
-A generation is a compressed JSON lines file: a header line, then one line a record, ordered by content id. A record also carries what is
-still to be done with its item: *pending* (planned, not yet written) and *failure* (tried, did not work).
+A record also carries what is still to be done with its item: *pending* (planned, not yet written) and *failure* (tried, did not work).
+All of them together are kept in a :mod:`~airflow_provider_confluence.sync.generation`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from airflow_provider_confluence.documents import CONTAINED_TYPES
-from airflow_provider_confluence.errors import OwnershipError, StorageError, UpgradeNeededError
-from airflow_provider_confluence.sync.storage import MISREAD, Storage
+from airflow_provider_confluence.errors import StorageError, UpgradeNeededError
 
 FORMAT = 1
 _encoded = json.JSONEncoder(sort_keys=True, ensure_ascii=True, separators=(",", ":")).encode
-_REPEATED = frozenset(("type", "space_id", "revision", "version", "container_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,92 +103,50 @@ class Record:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Record:
         """Return the record that ``to_json`` wrote."""
-        given = dict(value)
-        given["content_id"] = given.pop("id")
-        if "failure" in given:
-            given["failure"] = Standing(*given["failure"])
-        if "includes" in given:
-            given["includes"] = tuple(Edge(*edge) for edge in given["includes"])
-        if isinstance(given.get("readers"), list):
-            given["readers"] = tuple(tuple(level) for level in given["readers"])
-        return cls(**given)
+        if unknown := value.keys() - _IN_JSON:
+            raise KeyError(*unknown)
+        get = value.get
+        return cls(  # by position, in two thirds of the time by name: a manifest has as many records as items
+            value["id"],
+            value["type"],
+            get("version", 0),
+            get("space_id", ""),
+            get("container_id"),
+            get("title", ""),
+            get("context", ""),
+            get("revision", 0),
+            get("pending", False),
+            Standing(*value["failure"]) if "failure" in value else None,
+            tuple(Edge(*edge) for edge in value["includes"]) if "includes" in value else (),
+            get("body", ""),
+            get("rendered", 0),
+            _levels(value["readers"]) if "readers" in value else (),
+        )
 
 
-def check_format(value: Mapping[str, Any], where: str) -> None:
-    """Return only where a file says that it is of the format that this worker writes; another one is never guessed at.
+def _levels(value: Any) -> tuple[tuple[str, ...], ...]:
+    return value if isinstance(value, tuple) else tuple(map(tuple, value))
 
+
+_IN_JSON = frozenset({"id", *Record.__slots__} - {"content_id"})
+
+
+def check_format(value: Mapping[str, Any], where: str, *, newest: int = FORMAT) -> None:
+    """Return only where a file says that it is of a format that this worker knows; another one is never guessed at.
+
+    :param newest: the format in which this worker writes such files; it reads all from 1 on.
     :raises UpgradeNeededError: for a newer format.
     :raises StorageError: for none, and for one that never was.
     """
     found = value.get("format")
-    if isinstance(found, int) and found > FORMAT:
+    if isinstance(found, int) and found > newest:
         raise UpgradeNeededError(
-            f"{where} has format {found}, this worker knows {FORMAT}; upgrade airflow-provider-confluence on it"
+            f"{where} has format {found}, this worker knows {newest}; upgrade airflow-provider-confluence on it"
         )
-    if found != FORMAT:
+    if not isinstance(found, int) or not found >= FORMAT:
         raise StorageError(
             f"{where} is of no format that is known; it was left as it is. Restore it from a copy, or move it away"
         )
-
-
-def _name(revision: int) -> str:
-    return f"manifest/{revision}.jsonl.gz"
-
-
-def read_generation(storage: Storage, folder: str, revision: int) -> Iterator[Record]:
-    """Yield the records of a generation, ordered by content id.
-
-    :raises StorageError: when the file is missing or damaged.
-    :raises UpgradeNeededError: when a newer version of this package wrote it.
-    :raises OwnershipError: when it is another datasource's.
-    """
-    name = f"{folder}/{_name(revision)}"
-    lines = storage.read_lines(name)
-    if lines is None:
-        raise StorageError(
-            f"{storage.where(name)} is missing, though the last commit names it; if workers share no disk, set [confluence] storage_path "
-            "to an object store that all of them see. If the file is lost, move head.json away: everything is then in doubt and read again"
-        )
-    held: dict[Any, Any] = {}
-    with closing(lines):
-        header = next(lines, dict[str, Any]())
-        check_format(header, storage.where(name))
-        if header.get("datasource_id", folder) != folder:
-            raise OwnershipError(
-                f"{storage.where(name)} belongs to datasource {header['datasource_id']}: the folder was copied. Each datasource needs its "
-                f"own; remove {storage.where(folder)} to start afresh"
-            )
-        try:
-            for line in lines:
-                # JSON makes a new object of every value. Few are different here: to hold each once saves 15 MB for 100,000 records.
-                for field in _REPEATED & line.keys():
-                    line[field] = held.setdefault(line[field], line[field])
-                if "readers" in line:
-                    levels = tuple(map(tuple, line["readers"]))
-                    line["readers"] = held.setdefault(levels, levels)
-                yield Record.from_json(line)
-        except MISREAD as error:
-            raise storage.damaged(name) from error
-
-
-def write_generation(storage: Storage, folder: str, revision: int, records: Iterable[Record]) -> int:
-    """Write a generation and return how many records it holds."""
-    with storage.lines_writer(f"{folder}/{_name(revision)}") as writer:
-        writer.add({"format": FORMAT, "datasource_id": folder, "revision": revision})
-        for record in sorted(records, key=lambda r: r.content_id):
-            writer.add(record.to_json())
-        writer.close()
-        return writer.count - 1
-
-
-def generations(storage: Storage, folder: str) -> list[int]:
-    """Return the revisions of the generations that are there, oldest first."""
-    return sorted(int(n.split(".")[0]) for n in storage.names(f"{folder}/manifest") if n.split(".")[0].isdigit())
-
-
-def delete_generation(storage: Storage, folder: str, revision: int) -> None:
-    """Remove a generation that no head names any more."""
-    storage.delete(f"{folder}/{_name(revision)}")
 
 
 def digest(value: Any) -> str:

@@ -15,8 +15,8 @@ from airflow_provider_confluence.datasource import Datasource
 from airflow_provider_confluence.documents import CONTAINED_TYPES, TREE_TYPES, Entry, Space, instant, rfc3339
 from airflow_provider_confluence.sync.contained import inside
 from airflow_provider_confluence.sync.context import Event, RunContext
-from airflow_provider_confluence.sync.includes import shows_other_text, titles_now
-from airflow_provider_confluence.sync.manifest import Record
+from airflow_provider_confluence.sync.records import Records
+from airflow_provider_confluence.sync.titles import showing, shows_other_text, titles_now
 from airflow_provider_confluence.sync.whole_listing import Listed
 
 # How far below the watermark the look goes on: clocks differ, and a change may be listed a little late.
@@ -37,7 +37,7 @@ def list_newest(
     client: ConfluenceClient,
     datasource: Datasource,
     spaces: Mapping[str, Space],
-    known: Mapping[str, Record],
+    known: Records,
     watermark: str,
 ) -> Listed:
     """Return what changed since the watermark, and what is pending or failed, as it is now.
@@ -58,7 +58,7 @@ class _QuickLook:
         client: ConfluenceClient,
         datasource: Datasource,
         spaces: Mapping[str, Space],
-        known: Mapping[str, Record],
+        known: Records,
     ) -> None:
         self.run = run
         self.client = client
@@ -150,11 +150,7 @@ class _QuickLook:
         attachments: dict[str, set[str]] = defaultdict(set)
         comments: list[str] = []
         nodes: list[tuple[str, str]] = []
-        unfinished = [
-            record
-            for record in self.known.values()
-            if record.content_id not in self.entries and (record.pending or record.failure or not record.revision)
-        ]
+        unfinished = [record for record in self.known.unsettled() if record.content_id not in self.entries]
         # Those that failed least often come first, so that all have their turn; a whole listing tries every one.
         failed = sorted((r.failure.attempts, r.content_id) for r in unfinished if r.failure and not r.pending)
         waiting = {content_id for _, content_id in failed[_MOST_FAILED:]}
@@ -189,7 +185,7 @@ class _QuickLook:
         titles = titles_now(self.known, self.entries)
         versions = {entry.content_id: entry.version for entry in self.entries.values()}
         by_type: dict[str, list[str]] = defaultdict(list)
-        for record in self.known.values():
+        for record in showing(self.known, self.entries):
             if record.content_id not in self.entries and shows_other_text(record, titles, versions):
                 by_type[record.type].append(record.content_id)
         self.entries.update(self._look_up(by_type))

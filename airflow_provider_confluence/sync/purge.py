@@ -16,8 +16,8 @@ from airflow_provider_confluence.datasource import Datasource, check_id
 from airflow_provider_confluence.documents import Tombstone, document_id
 from airflow_provider_confluence.errors import ConfigurationError, DatasourceError
 from airflow_provider_confluence.sinks.base import Owner, RebuildingSink, Sink
+from airflow_provider_confluence.sync.generation import Generation, delete_generation, generations
 from airflow_provider_confluence.sync.journal import Destination, Head, Journal, Plan, PlanItem
-from airflow_provider_confluence.sync.manifest import delete_generation, generations, read_generation
 from airflow_provider_confluence.sync.recipe import check_converter
 from airflow_provider_confluence.sync.storage import Storage
 
@@ -180,7 +180,7 @@ def _destinations(journal: Journal, head: Head | None, plans: Iterable[Plan]) ->
 def _ids(journal: Journal, kept: Iterable[int], plans: Iterable[Plan]) -> dict[str, str]:
     ids: dict[str, str] = {}
     for generation in kept:
-        for record in read_generation(journal.storage, journal.folder, generation):
+        for record in Generation(journal.storage, journal.folder, generation).records():
             ids[record.content_id] = record.type or ids.get(record.content_id, "")
     for plan in plans:
         for shard in range(len(plan.shards)):

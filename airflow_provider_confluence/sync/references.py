@@ -13,9 +13,10 @@ from airflow_provider_confluence.confluence.client import ConfluenceClient, Fetc
 from airflow_provider_confluence.content import Handler, adf, markdown, model, storage_format, summary
 from airflow_provider_confluence.documents import Entry, Heading
 from airflow_provider_confluence.sync.assemble import Text
-from airflow_provider_confluence.sync.includes import LINKED, Includes, LinkedType, Place, Titles
+from airflow_provider_confluence.sync.includes import Includes, Place
 from airflow_provider_confluence.sync.manifest import TITLE_ALONE, Edge
 from airflow_provider_confluence.sync.smart_links import read_link
+from airflow_provider_confluence.sync.titles import LINKED, LinkedType, Titles
 
 # An address that joining would give back as it is, as nearly all are; joining takes 40 times as long as to see that.
 _WHOLE = re.compile(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -12,8 +11,10 @@ from urllib.parse import quote
 from airflow_provider_confluence.datasource import Datasource, check_id
 from airflow_provider_confluence.documents import rfc3339
 from airflow_provider_confluence.errors import ConfigurationError, ConfluenceProviderError, DatasourceError
+from airflow_provider_confluence.sync.generation import Generation, Totals
 from airflow_provider_confluence.sync.journal import Head, Journal, Plan
-from airflow_provider_confluence.sync.manifest import Record, Standing, read_generation
+from airflow_provider_confluence.sync.manifest import Record, Standing
+from airflow_provider_confluence.sync.records import Records
 from airflow_provider_confluence.sync.storage import Storage
 
 SHOWN_FAILURES = 50
@@ -113,7 +114,7 @@ def read_failures(storage: Storage, datasource_id: str) -> list[FailedItem]:
         return []
     found = [
         (record.failure.since, _failed_item(datasource_id, head.site, record, record.failure))
-        for record in read_generation(journal.storage, journal.folder, head.generation)
+        for record in Records(Generation(journal.storage, journal.folder, head.generation)).unsettled()
         if record.failure is not None
     ]
     return [item for _, item in sorted(found, key=lambda pair: (pair[0], pair[1].content_id))]
@@ -201,14 +202,11 @@ def _configured(datasource_id: str, definitions: Definitions | None) -> str:
 
 
 def _committed(journal: Journal, head: Head, configured: str, opened: tuple[OpenRun, ...]) -> DatasourceStatus:
-    documents: Counter[str] = Counter()
-    pending, failing = 0, []
+    totals, failing = Totals(), []
     if head.generation is not None:
-        for record in read_generation(journal.storage, journal.folder, head.generation):
-            documents[record.type or "unknown"] += record.revision > 0
-            pending += record.pending
-            if record.failure is not None:
-                failing.append(record)
+        records = Records(Generation(journal.storage, journal.folder, head.generation))
+        totals = records.totals()
+        failing = [record for record in records.unsettled() if record.failure is not None]
     failing.sort(key=lambda record: (-(record.failure.since if record.failure else 0), record.content_id))
     result = journal.read_result(head.revision)
     return DatasourceStatus(
@@ -220,8 +218,8 @@ def _committed(journal: Journal, head: Head, configured: str, opened: tuple[Open
         watermark=head.watermark,
         reconciled=head.reconciled.get("at") or None,
         counts=dict(head.counts),
-        documents={type_: count for type_, count in sorted(documents.items()) if count},
-        pending=pending,
+        documents={type_: count for type_, count in sorted(totals.documents.items()) if count},
+        pending=totals.pending,
         failing=len(failing),
         failures=tuple(_failure(record) for record in failing[:SHOWN_FAILURES]),
         withheld=head.withheld,

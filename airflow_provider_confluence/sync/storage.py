@@ -90,6 +90,36 @@ class Storage:
         except OSError as error:
             raise self._refused("read", name, error) from error
 
+    def size(self, name: str) -> int | None:
+        """Return how many bytes a file has, or ``None`` where it does not exist. :raises StorageError: when that cannot be told."""
+        try:
+            if self._local is not None:
+                return (self._local / name).stat().st_size
+            place = self.base / name
+            place.fs.invalidate_cache(place.path)
+            return int(place.fs.size(place.path))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise self._refused("read", name, error) from error
+
+    def read_part(self, name: str, start: int, size: int) -> bytes | None:
+        """Return so many of a file's bytes, fewer at its end, or ``None`` where it does not exist. One request of an object store.
+
+        :raises StorageError: when it exists and cannot be read.
+        """
+        try:
+            if self._local is not None:
+                with (self._local / name).open("rb") as file:
+                    file.seek(start)
+                    return file.read(size)
+            place = self.base / name
+            return bytes(place.fs.cat_file(place.path, start=start, end=start + size))
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise self._refused("read", name, error) from error
+
     def write(self, name: str, data: bytes) -> None:
         """Put a file in place, whole and durable. :raises StorageError: when it cannot be written."""
         with self._aside(), _Spool() as spool:
@@ -202,6 +232,20 @@ class Storage:
             except OSError as error:
                 raise self._refused("read", name, error) from error
 
+    def unpack(self, name: str, packed: bytes) -> bytes:
+        """Return the text of some whole parts (:meth:`LinesWriter.cut`) of a compressed file.
+
+        :raises StorageError: when these bytes are not as they were written.
+        """
+        try:
+            return gzip.decompress(packed)
+        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise self.damaged(name) from error
+
+    def unpack_lines(self, name: str, packed: bytes) -> list[dict[str, Any]]:
+        """Return the objects of such parts. :raises StorageError: likewise."""
+        return [self._object(name, line, _line) for line in self.unpack(name, packed).splitlines()]
+
     def write_lines(self, name: str, lines: Iterable[Mapping[str, Any]]) -> int:
         """Put a compressed JSON lines file in place, streaming; return the number of lines."""
         with self.lines_writer(name) as writer:
@@ -308,16 +352,18 @@ class _Spool(tempfile.SpooledTemporaryFile[bytes]):
 
 
 class LinesWriter:
-    """Gathers lines, compressed, in bounded memory; ``close`` puts the file in place, leaving without it drops them."""
+    """Gathers lines, compressed, in bounded memory; ``close`` puts the file in place, leaving without it drops them.
+
+    A file may have several parts, each compressed by itself, so that one can be read without those before it. They follow each other as
+    members of one gzip file (RFC 1952, 2.2), which every reader of gzip takes for one text.
+    """
 
     def __init__(self, storage: Storage, name: str) -> None:
         self.count = 0
         self._storage = storage
         self._name = name
-        self._spool = _Spool()
-        self._packed: gzip.GzipFile | None = gzip.GzipFile(
-            fileobj=self._spool, mode="wb", compresslevel=_LEVEL, mtime=0
-        )
+        self._spool: _Spool | None = _Spool()
+        self._packed: gzip.GzipFile | None = None
 
     def __enter__(self) -> LinesWriter:
         return self
@@ -327,30 +373,51 @@ class LinesWriter:
 
     def add(self, line: Mapping[str, Any]) -> None:
         """Add one object. Lone surrogates are kept as JSON escapes."""
-        if self._packed is None:
-            raise ValueError("this writer is closed")
         with self._storage._aside():
+            if self._packed is None:
+                self._packed = gzip.GzipFile(fileobj=self._open(), mode="wb", compresslevel=_LEVEL, mtime=0)
             self._packed.write(_encoded(line))
         self.count += 1
 
-    def close(self) -> None:
-        """Put the file in place, whole and durable."""
-        if self._packed is None:
-            return
+    def cut(self) -> int:
+        """End the part, if one was begun, and return the offset in bytes at which the next one begins."""
         with self._storage._aside():
-            self._packed.close()
-        self._packed = None
-        with self._spool:
-            self._storage._place(self._name, self._spool)
+            if self._packed is not None:
+                self._packed.close()
+                self._packed = None
+            return self._open().tell()
+
+    def add_parts(self, packed: bytes) -> None:
+        """Add whole parts of another file as they are. They count as no line."""
+        self.cut()
+        with self._storage._aside():
+            self._open().write(packed)
+
+    def close(self) -> None:
+        """Put the file in place, whole and durable; one without a line too."""
+        if self._spool is None:
+            return
+        if not self.cut():
+            self.add_parts(gzip.compress(b"", _LEVEL, mtime=0))
+        spool, self._spool = self._spool, None
+        with spool:
+            self._storage._place(self._name, spool)
 
     def drop(self) -> None:
         """Give up without writing; after ``close`` this does nothing."""
-        if self._packed is not None:
+        spool, self._spool = self._spool, None
+        if spool is not None:
             with suppress(OSError):  # what is dropped need not be written to its end
-                self._packed.close()
+                if self._packed is not None:
+                    self._packed.close()
             self._packed = None
             with suppress(OSError):
-                self._spool.close()
+                spool.close()
+
+    def _open(self) -> _Spool:
+        if self._spool is None:
+            raise ValueError("this writer is closed")
+        return self._spool
 
 
 def _encoded(line: Mapping[str, Any]) -> bytes:

@@ -7,12 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from airflow_provider_confluence.documents import Entry
-from airflow_provider_confluence.sync.includes import Titles, shows_other_text
 from airflow_provider_confluence.sync.journal import PlanItem
 from airflow_provider_confluence.sync.known import Known
 from airflow_provider_confluence.sync.manifest import Record
 from airflow_provider_confluence.sync.readers import covers, recorded
 from airflow_provider_confluence.sync.surroundings import Surroundings, context_hash
+from airflow_provider_confluence.sync.titles import Titles, shows_other_text
 
 ITEMS_PER_SHARD = 1_000
 """So many pages take an extract task three seconds of processor time, as many as its start takes. docs/decisions/0012 has the figures."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import shutil
 from dataclasses import replace
 
@@ -200,7 +201,7 @@ def test_a_file_of_a_newer_format_stops_this_worker_and_is_left_alone(wiki, kind
     whole = path.read_bytes()
     packed = path.suffix == ".gz"
     text = (gzip.decompress(whole) if packed else whole).decode()
-    newer = text.replace('"format":1', '"format":2', 1).replace('"format": 1', '"format": 2', 1).encode()
+    newer = re.sub(r'("format": ?)(\d+)', lambda found: f"{found[1]}{int(found[2]) + 1}", text, count=1).encode()
     assert newer != text.encode()
     path.write_bytes(gzip.compress(newer) if packed else newer)
     held = path.read_bytes()
