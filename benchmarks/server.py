@@ -28,6 +28,7 @@ from benchmarks.wiki import FIRST_FILE_ID, FIRST_ID, SPACE_ID, Wiki
 Query = Mapping[str, list[str]]
 TOKEN = "benchmark-token"  # noqa: S105 - of a server on loopback that takes any
 COUNTERS = "/_benchmark"
+EDIT = "/_benchmark/edit/"
 # So many rows has a page of a search at the most, by what it expands: whole bodies and bodies that are rendered for it make it smaller.
 _MOST_FOUND, _MOST_STORED, _MOST_RENDERED = 200, 50, 25
 
@@ -80,6 +81,12 @@ class Address:
         with urlopen(root + COUNTERS) as answer:  # noqa: S310 - our own server on loopback
             return json.load(answer)  # type: ignore[no-any-return]
 
+    def edit(self, count: int) -> None:
+        """Give so many pages another version, made now."""
+        root = "/".join(self.endpoint.split("/")[:3])
+        with urlopen(f"{root}{EDIT}{count}") as answer:  # noqa: S310 - our own server on loopback
+            answer.read()
+
 
 @contextmanager
 def running(setting: Setting) -> Iterator[Address]:
@@ -110,6 +117,10 @@ class Site:
         self._cloud = edition == "cloud"
         routes = _CLOUD if self._cloud else _DATACENTER
         self._routes = [(re.compile(pattern + r"\Z"), answer) for pattern, answer in routes]
+
+    def edit(self, count: int) -> None:
+        """Edit so many pages of the wiki."""
+        self._wiki.edit(count)
 
     def answer(self, method: str, target: str, body: bytes) -> tuple[int, str | bytes, int]:
         """Return status, JSON text (or the bytes of a file), and the number of bodies in it."""
@@ -208,7 +219,7 @@ def _cloud_pages(wiki: Wiki, query: Query, _body: bytes) -> Rows:
     if "id" in query:
         of = _numbers(wiki, query["id"][0].split(","))
     elif query.get("sort") == ["-modified-date"]:
-        of = range(wiki.pages - 1, -1, -1)
+        of = wiki.newest()
     elif "space-id" in query:
         of = [n for each in query["space-id"][0].split(",") for n in wiki.numbers(int(each) - SPACE_ID)]
     return _cloud_rows(wiki, of, query)
@@ -217,6 +228,10 @@ def _cloud_pages(wiki: Wiki, query: Query, _body: bytes) -> Rows:
 def _cloud_one_page(wiki: Wiki, query: Query, content_id: str, _body: bytes) -> One:
     form = query.get("body-format", [""])[0]
     return One(wiki.cloud_page(int(content_id) - FIRST_ID, form=form), 1 if form else 0)
+
+
+def _cloud_labels(wiki: Wiki, _query: Query, content_id: str, _body: bytes) -> Rows:
+    return Rows(wiki.cloud_labels(int(content_id) - FIRST_ID))
 
 
 def _restrictions(wiki: Wiki, _query: Query, content_id: str, _body: bytes) -> str:
@@ -325,7 +340,7 @@ def _datacenter_search(wiki: Wiki, query: Query, _body: bytes) -> Rows:
     if "type = attachment" in cql:
         found, following, limit, start = _offset(range(wiki.files - 1, -1, -1), query, _MOST_FOUND)
         return Rows([wiki.datacenter_file(n) for n in found], following, limit=limit, start=start)
-    of: Sequence[int] = range(wiki.pages - 1, -1, -1) if re.search(r"\btype\b[^)]*\bpage\b", cql) else []
+    of: Sequence[int] = wiki.newest() if re.search(r"\btype\b[^)]*\bpage\b", cql) else []
     some, following, limit, start = _offset(of, query, _most(_form(query.get("expand", [""])[0])))
     rows, bodies = _datacenter_rows(wiki, some, query)
     return Rows(rows, following, bodies, limit, start)
@@ -348,6 +363,7 @@ _CLOUD: tuple[tuple[str, _Answer], ...] = (
     (r"/api/v2/spaces/(\d+)/permissions", _cloud_permissions),
     (r"/api/v2/pages", _cloud_pages),
     (r"/api/v2/pages/(\d+)", _cloud_one_page),
+    (r"/api/v2/pages/(\d+)/labels", _cloud_labels),
     (r"/api/v2/spaces/(\d+)/blogposts", _nothing),
     (r"/api/v2/blogposts", _nothing),
     (r"/api/v2/attachments", _cloud_files),
@@ -417,6 +433,10 @@ class _Connection(asyncio.Protocol):
     def _serve(self, method: str, target: str, body: bytes) -> None:
         if target == COUNTERS:
             self._send(200, self._counters.told().encode())
+            return
+        if target.startswith(EDIT):
+            self._site.edit(int(target.removeprefix(EDIT)))
+            self._send(200, b"{}")
             return
         self._counters.began(target)
         began = time.perf_counter()

@@ -226,8 +226,11 @@ def memory(bench: Bench) -> Iterator[Row]:
     )
 
 
+_FEW = 100
+
+
 def million(bench: Bench) -> Iterator[Row | Note]:
-    """A quiet run and a look at everything where there are a million pages: what is beyond the targets, and stands by itself."""
+    """A quiet run, one after a few edits, and a look at everything, of a million pages: beyond the targets, so it stands by itself."""
     pages = bench.pages(1_000_000)
     with _site("cloud", pages) as job:
         address: Address = job.address  # type: ignore[attr-defined]
@@ -239,14 +242,19 @@ def million(bench: Bench) -> Iterator[Row | Note]:
         quiet = apart(job("run", mode="changes"))
         asked = address.counters()["requests"]
         written = {name: size for name, (size, _) in (_files(state).items() - before.items())}
+        address.edit(_FEW)
+        few = apart(job("run", mode="changes"))
         whole = apart(job("run", mode="reconcile"))
     if quiet.items or whole.items or quiet.mode != "changes":
         raise RuntimeError(f"these runs were not quiet: {quiet}, {whole}")
+    if few.items != _FEW or few.mode != "changes":
+        raise RuntimeError(f"this run did not follow {_FEW} edits: {few}")
     yield Row(f"quiet run, {pages:,} pages, cloud: requests", f"{asked}", "", asked, REQUESTS["cloud"])
     for name, took in (
         ("first list", planned),
         ("first commit", committed),
         ("quiet run", quiet),
+        (f"run after {_FEW} edits", few),
         ("reconcile", whole),
     ):
         yield Note(f"{pages:,} pages, {name}: {took.cpu_seconds:.1f} s of CPU, {took.megabytes:,.0f} MB")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from functools import cache
 from typing import Any
 
@@ -59,6 +60,8 @@ class Wiki:
         self.base = base
         self.context = "/" + base.partition("://")[2].partition("/")[2]
         self._bodies: dict[tuple[str, int], str] = {}
+        self._edited: dict[int, str] = {}
+        self._newest: Sequence[int] = range(pages - 1, -1, -1)
 
     # ------------------------------------------------------------------------------------------ which page is what
     def key(self, space: int) -> str:
@@ -87,6 +90,24 @@ class Wiki:
     def title(self, number: int) -> str:
         """Return the title, another one for each page of the wiki."""
         return f"{_WORDS[number % 12]} {_WORDS[number // 12 % 12].lower()} {number}"
+
+    def edit(self, count: int) -> None:
+        """Give so many pages, spread over all, another version, made now."""
+        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        self._edited = {number * self.pages // count: now for number in range(count)}
+        self._newest = [*self._edited, *(n for n in range(self.pages - 1, -1, -1) if n not in self._edited)]
+
+    def version(self, number: int) -> int:
+        """Return the number of a page's version."""
+        return number % 7 + 1 + (number in self._edited)
+
+    def changed_at(self, number: int) -> str:
+        """Return when a page's version was made."""
+        return self._edited.get(number, _CREATED)
+
+    def newest(self) -> Sequence[int]:
+        """Return the numbers of all pages, the one that was changed last first."""
+        return self._newest
 
     def file_ids(self, page: int) -> range:
         """Return the numbers of the files of a page: one or none."""
@@ -158,11 +179,12 @@ class Wiki:
         parent = self.parent(number)
         who = f'"person-{number % PEOPLE}"'
         above = f'"{FIRST_ID + parent}","parentType":"page"' if parent is not None else 'null,"parentType":null'
+        address = f"/spaces/{self.key(space)}/pages/{FIRST_ID + number}"
         text = f'{{"{form}":{{"representation":"{form}","value":{self._body(form, number)}}}}}' if form else "{}"
         return (
             f'{{"id":"{FIRST_ID + number}","status":"current","title":"{self.title(number)}","spaceId":"{SPACE_ID + space}",'
-            f'"authorId":{who},"createdAt":"{_CREATED}","version":{{"number":{number % 7 + 1},"message":"","minorEdit":false,'
-            f'"authorId":{who},"createdAt":"{_CREATED}"}},"_links":{{"webui":"/spaces/{self.key(space)}/pages/{FIRST_ID + number}",'
+            f'"authorId":{who},"createdAt":"{_CREATED}","version":{{"number":{self.version(number)},"message":"","minorEdit":false,'
+            f'"authorId":{who},"createdAt":"{self.changed_at(number)}"}},"_links":{{"webui":"{address}",'
             f'"editui":"/pages/resumedraft.action?draftId={FIRST_ID + number}","tinyui":"/x/{number:x}"}},"body":{text},'
             f'"parentId":{above},"position":{number % FANOUT},"ownerId":{who},"lastOwnerId":null,"subtype":null}}'
         )
@@ -177,7 +199,7 @@ class Wiki:
         if "version" in expand:
             person = json.dumps(self._cloud_person(number))
             more += (
-                f'"version":{{"by":{person},"when":"{_CREATED}","friendlyWhen":"","message":"","number":{number % 7 + 1},'
+                f'"version":{{"by":{person},"when":"{self.changed_at(number)}","friendlyWhen":"","message":"","number":{self.version(number)},'
                 f'"minorEdit":false,"_expandable":{{"content":"{path}","collaborators":""}},"_links":{{"self":"{self.base}{path}/version/1"}}}},'
             )
         return (
@@ -259,7 +281,7 @@ class Wiki:
         return (
             f'{{"id":"{content_id}","type":"page","status":"current","title":"{self.title(number)}",'
             f'"space":{_space(self.base, SPACE_ID + space, self.key(space))},'
-            f'"version":{{"by":{person},"when":"{_CREATED}","message":"","number":{number % 7 + 1},"minorEdit":false,"hidden":false,'
+            f'"version":{{"by":{person},"when":"{self.changed_at(number)}","message":"","number":{self.version(number)},"minorEdit":false,"hidden":false,'
             f'"_expandable":{{"content":"{path}"}},"_links":{{"self":"{self.base}{path}/version/1"}}}},'
             f'"history":{{"latest":true,"createdBy":{person},"createdDate":"{_CREATED}","_links":{{"self":"{self.base}{path}/history"}},'
             f'"_expandable":{{"lastUpdated":"","previousVersion":"","contributors":""}}}},'
@@ -332,8 +354,15 @@ class Wiki:
             }
         )
 
+    def cloud_labels(self, number: int) -> list[str]:
+        """Return the rows of a page's labels in v2."""
+        return [f'{{"prefix":"global","name":"{name}","id":"{1 + number % 9}"}}' for name in self._label_names(number)]
+
+    def _label_names(self, number: int) -> tuple[str, ...]:
+        return ("howto", f"team-{number % 9}") if number % 3 else ()
+
     def _labels(self, number: int) -> str:
-        names = ("howto", f"team-{number % 9}") if number % 3 else ()
+        names = self._label_names(number)
         rows = ",".join(f'{{"prefix":"global","name":"{n}","id":"{1 + number % 9}","label":"{n}"}}' for n in names)
         link = f"{self.base}/rest/api/content/{FIRST_ID + number}/label"
         return (

@@ -39,6 +39,7 @@ TARGETS = {
         f"/api/v2/spaces/{SPACE_ID}/permissions?limit=250",
         f"/api/v2/pages?id={','.join(IDS)}&body-format=storage&limit=3&status=current",
         f"/api/v2/pages?space-id={SPACE_ID}&status=current&sort=-modified-date&limit=20",
+        f"/api/v2/pages/{FIRST_ID + 1}/labels?limit=250",
         "/api/v2/attachments?status=current&limit=250",
         f"/rest/api/content/search?cql={CQL}&expand=metadata.labels,{raw.RESTRICTIONS}&limit=20",
         "/api/v2/attachments?status=current&sort=-modified-date&limit=250",
@@ -114,6 +115,25 @@ def test_our_client_and_the_raw_one_get_everything_of_the_benchmark_s_wiki(editi
     }
     assert counted["requests"] == sum(counted["by_path"].values()) > 0
     assert COUNTERS not in counted["by_path"]
+
+
+@pytest.mark.parametrize("edition", ["cloud", "datacenter"])
+def test_pages_that_are_edited_have_another_version_and_come_first(edition):
+    with running(Setting(edition, PAGES, body_chars=500)) as address:
+        client = connect(ConnectionSettings(address.endpoint, address.username, address.token, deployment=edition))
+        try:
+            (space,) = client.spaces(["*"])
+            before = {entry.content_id: entry for entry in client.list_content(space, "page")}
+            address.edit(3)
+            after = {entry.content_id: entry for entry in client.list_content(space, "page")}
+            (listing,) = client.list_newest([space], "page")
+            newest = [entry.content_id for page in listing for entry in page]
+        finally:
+            client.close()
+    edited = {i for i, entry in after.items() if entry.version != before[i].version}
+    assert len(edited) == 3
+    assert set(newest[:3]) == edited
+    assert sorted(newest) == sorted(before)
 
 
 def test_a_figure_reaches_its_target_from_its_own_side():
