@@ -61,7 +61,7 @@ class Wiki:
         self.context = "/" + base.partition("://")[2].partition("/")[2]
         self._bodies: dict[tuple[str, int], str] = {}
         self._edited: dict[int, str] = {}
-        self._newest: Sequence[int] = range(pages - 1, -1, -1)
+        self._newest: Sequence[int] = self._shuffled()
 
     # ------------------------------------------------------------------------------------------ which page is what
     def key(self, space: int) -> str:
@@ -95,7 +95,7 @@ class Wiki:
         """Give so many pages, spread over all, another version, made now."""
         now = datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         self._edited = {number * self.pages // count: now for number in range(count)}
-        self._newest = [*self._edited, *(n for n in range(self.pages - 1, -1, -1) if n not in self._edited)]
+        self._newest = [*self._edited, *(n for n in self._shuffled() if n not in self._edited)]
 
     def version(self, number: int) -> int:
         """Return the number of a page's version."""
@@ -106,8 +106,13 @@ class Wiki:
         return self._edited.get(number, _CREATED)
 
     def newest(self) -> Sequence[int]:
-        """Return the numbers of all pages, the one that was changed last first."""
+        """Return the numbers of all pages, the one that was changed last first: in no order of their ids."""
         return self._newest
+
+    def _shuffled(self) -> list[int]:
+        numbers = list(range(self.pages))
+        random.Random(self.seed).shuffle(numbers)
+        return numbers
 
     def file_ids(self, page: int) -> range:
         """Return the numbers of the files of a page: one or none."""

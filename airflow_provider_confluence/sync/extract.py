@@ -336,17 +336,17 @@ class _Extraction:
     def _titles(self) -> Titles:
         """Return what titles and ids meant when this run listed."""
         records = reload_known(self.journal, self.plan).records
-        entries: list[Entry] = []
+        entries: dict[str, Entry] = {}
         readers: dict[str, Levels] = {}
         for shard in range(len(self.plan.shards)):
             for item in self.journal.items(self.plan, shard):
                 if item.op == "delete":
                     records.pop(item.content_id, None)
                 elif item.entry is not None and item.type in LINKED:
-                    entries.append(item.entry)
+                    entries[item.content_id] = item.entry
                     readers[item.content_id] = recorded(item.surroundings.get("permissions"))
-        rest = (record for record in self.journal.rest(self.plan) if record.content_id not in records)
-        return Titles([*records.values(), *rest], entries, readers)
+        rest = [record for record in self.journal.rest(self.plan) if record.content_id not in records]
+        return Titles(records, entries, lambda entry: readers[entry.content_id], more=rest)
 
     # ---------------------------------------------------------------- lines of a batch
     def _add_document(

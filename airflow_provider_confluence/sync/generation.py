@@ -1,7 +1,8 @@
 """A generation: all records as of one commit, in one immutable file of which a part can be read without the rest.
 
-A compressed JSON lines file: a header line; one line a record, ordered by content id, in blocks of 1,024, each compressed by itself;
-for each block the *names* of what its records show (see :mod:`~airflow_provider_confluence.sync.titles`), as hashes; the index, which says
+A compressed JSON lines file: a header line; one line a record, ordered by content id, in blocks of 256, each compressed by itself;
+for each block the hashes of its titles, and of the *names* of what its records show (see
+:mod:`~airflow_provider_confluence.sync.titles`); the index, which says
 of each block where it is and what must be known of it without reading it; and a line of fixed length that says where the index is.
 """
 
@@ -14,24 +15,27 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from operator import attrgetter
+from typing import Any, NamedTuple, TypeVar
 
 from airflow_provider_confluence.errors import MissingFileError, OwnershipError
 from airflow_provider_confluence.sync.manifest import Record, check_format
 from airflow_provider_confluence.sync.storage import MISREAD, Storage
-from airflow_provider_confluence.sync.titles import names_in
+from airflow_provider_confluence.sync.titles import names_in, title_name
 
 T = TypeVar("T")
 
 FORMAT = 2
 """Format 1 had neither blocks nor index; it is read as a whole."""
-_BLOCK_RECORDS = 1_024
+_BLOCK_RECORDS = 256
 # A block with more than these of its records unsettled is read for them.
-_MOST_UNSETTLED = 64
+_MOST_UNSETTLED = 16
 _REPEATED = frozenset(("type", "space_id", "revision", "version", "container_id"))
 _POINTER_CHARS = 80
+_GAP_BYTES = 512 * 1024
+_READ_BYTES = 4 * 1024 * 1024
 # What is read of the end at once: the index of a million records, in most cases.
-_TAIL_BYTES = 128 * 1024
+_TAIL_BYTES = 256 * 1024
 
 
 @dataclass(slots=True)
@@ -110,6 +114,24 @@ class Block:
         )
 
 
+class Hashes(NamedTuple):
+    """What stands for a block's titles, and for the names of what its records show; see :func:`hash_of`."""
+
+    titles: Collection[int]
+    shown: Collection[int]
+
+    @classmethod
+    def of(cls, records: Iterable[Record]) -> Hashes:
+        """Return what stands for those of these records."""
+        titles, shown = set[int](), set[int]()
+        for record in records:
+            if record.type == "page":
+                titles.add(hash_of(title_name(record.space_id, record.title)))
+            if record.includes:
+                shown.update(map(hash_of, names_in(record)))
+        return cls(titles, shown)
+
+
 def is_unsettled(record: Record) -> bool:
     """Say whether something is still to be done with an item, whatever a listing says."""
     return record.pending or record.failure is not None or not record.revision
@@ -127,8 +149,8 @@ class Generation:
         self.revision = revision
         self._name = f"{folder}/{_name(revision)}"
         self._size = 0
-        self._names_at: tuple[int, int] = (0, 0)
-        self._names: list[frozenset[int]] | None = None
+        self._hashes_at: tuple[int, int] = (0, 0)
+        self._hashes: list[Hashes] | None = None
         # JSON makes a new object of every value. Few are different here: to hold each once saves 15 MB for 100,000 records.
         self._held: dict[Any, Any] = {}
 
@@ -145,12 +167,12 @@ class Generation:
         pointer = _read_pointer(tail)
         if pointer is None:
             return None
-        at, names = pointer["index"], pointer["names"]
+        at, hashes = pointer["index"], pointer["hashes"]
         if at < start:
             start, tail = at, self._there(self.storage.read_part(self._name, at, self._size - at))
         header, *lines = self.storage.unpack_lines(self._name, tail[at - start : len(tail) - _POINTER_BYTES])
         self._check(header)
-        self._names_at = names, at - names
+        self._hashes_at = hashes, at - hashes
         try:
             return [Block.from_json(line["block"]) for line in lines]
         except MISREAD as error:
@@ -179,29 +201,36 @@ class Generation:
             except MISREAD as error:
                 raise self.storage.damaged(self._name) from error
 
-    def read(self, blocks: Sequence[Block]) -> Iterator[Record]:
-        """Yield the records of some blocks that follow each other in the file. 1 read."""
-        lines = self.storage.unpack_lines(self._name, self._packed(blocks))
-        if len(lines) != sum(block.count for block in blocks):
-            raise self.storage.damaged(self._name)
-        try:
-            yield from map(self._record, lines)
-        except MISREAD as error:
-            raise self.storage.damaged(self._name) from error
+    def read(self, blocks: Iterable[Block]) -> Iterator[Record]:
+        """Yield the records of some blocks, in the order of the file. 1 read for what is nearer together than half a megabyte."""
+        for some in _near_together(blocks):
+            packed, begin = memoryview(self._packed(some)), some[0].start
+            for block in some:
+                part = packed[block.start - begin : block.start - begin + block.size]
+                lines = self.storage.unpack_lines(self._name, part)
+                if len(lines) != block.count:
+                    raise self.storage.damaged(self._name)
+                try:
+                    yield from map(self._record, lines)
+                except MISREAD as error:
+                    raise self.storage.damaged(self._name) from error
 
-    def names(self) -> list[frozenset[int]]:
-        """Return for each block the hashes of the names of what its records show. 1 read, once."""
-        if self._names is None:
-            start, size = self._names_at
+    def hashes(self) -> list[Hashes]:
+        """Return what stands for the titles and names of each block. 1 read, once: 10 bytes a page."""
+        if self._hashes is None:
+            start, size = self._hashes_at
             packed = self._there(self.storage.read_part(self._name, start, size))
             try:
-                self._names = [frozenset(line["names"]) for line in self.storage.unpack_lines(self._name, packed)]
+                self._hashes = [
+                    Hashes(frozenset(line["titles"]), frozenset(line["shown"]))
+                    for line in self.storage.unpack_lines(self._name, packed)
+                ]
             except MISREAD as error:
                 raise self.storage.damaged(self._name) from error
-        return self._names
+        return self._hashes
 
     def copy(self, blocks: Sequence[Block]) -> bytes:
-        """Return the bytes of some blocks that follow each other, to be kept as they are. 1 read.
+        """Return the bytes of some blocks that follow each other, to be taken over as they are. 1 read.
 
         They are unpacked to see that they are whole: a damaged block must not find its way into the next generation.
         """
@@ -248,7 +277,7 @@ class GenerationWriter:
     def __init__(self, storage: Storage, folder: str, revision: int) -> None:
         self._header = {"format": FORMAT, "datasource_id": folder, "revision": revision}
         self._blocks: list[Block] = []
-        self._names: list[Iterable[int]] = []
+        self._hashes: list[Hashes] = []
         self._writer = storage.lines_writer(f"{folder}/{_name(revision)}")
         self._writer.add(self._header)
 
@@ -268,27 +297,27 @@ class GenerationWriter:
                 self._writer.add(record.to_json())
             size = self._writer.cut() - start
             self._blocks.append(Block.of(block, start, size, (r.content_id for r in block if r.content_id in stale)))
-            self._names.append({hash_of(name) for record in block if record.includes for name in names_in(record)})
+            self._hashes.append(Hashes.of(block))
 
-    def keep(self, generation: Generation, blocks: Sequence[Block], names: Iterable[Iterable[int]]) -> None:
-        """Add blocks that follow each other in another generation, as they are there, with what :meth:`Generation.names` says of them."""
+    def keep(self, generation: Generation, blocks: Sequence[Block], hashes: Iterable[Hashes]) -> None:
+        """Add blocks that follow each other in another generation, as they are there, with what :meth:`Generation.hashes` says of them."""
         start = self._writer.cut()
         self._writer.add_parts(generation.copy(blocks))
         self._blocks += (replace(block, start=start + block.start - blocks[0].start) for block in blocks)
-        self._names += names
+        self._hashes += hashes
 
     def close(self) -> None:
         """Put the file in place, whole and durable."""
-        names = self._writer.cut()
-        for hashes in self._names:
-            self._writer.add({"names": sorted(hashes)})
+        hashes = self._writer.cut()
+        for each in self._hashes:
+            self._writer.add({"titles": sorted(each.titles), "shown": sorted(each.shown)})
         index = self._writer.cut()
         self._writer.add(self._header)
         for block in self._blocks:
             self._writer.add({"block": block.to_json()})
         self._writer.cut()
         records = sum(block.count for block in self._blocks)
-        self._writer.add_parts(_pointer({"index": index, "names": names, "records": records}))
+        self._writer.add_parts(_pointer({"index": index, "hashes": hashes, "records": records}))
         self._writer.close()
 
 
@@ -307,6 +336,21 @@ def hash_of(name: str) -> int:
     return zlib.crc32(name.encode("utf-8", "surrogatepass"))
 
 
+def _near_together(blocks: Iterable[Block]) -> Iterator[list[Block]]:
+    """Yield blocks that are worth one read: what is between them costs less than another request of an object store."""
+    some: list[Block] = []
+    for block in sorted(blocks, key=attrgetter("start")):
+        if some:
+            last = some[-1]
+            is_far = block.start - last.start - last.size > _GAP_BYTES
+            if is_far or block.start + block.size - some[0].start > _READ_BYTES:
+                yield some
+                some = []
+        some.append(block)
+    if some:
+        yield some
+
+
 def _name(revision: int) -> str:
     return f"manifest/{revision}.jsonl.gz"
 
@@ -322,7 +366,7 @@ def _read_pointer(tail: bytes) -> dict[str, int] | None:
     """Return what the pointer at the end of a file says, or ``None`` where there is none, or part of one."""
     try:
         value = json.loads(tail[-_POINTER_BYTES:][len(_GZIP_HEADER) + 5 : -8])
-        pointer = {name: int(value[name]) for name in ("index", "names", "records")}
+        pointer = {name: int(value[name]) for name in ("index", "hashes", "records")}
     except MISREAD:
         return None
     return pointer if tail[-_POINTER_BYTES:] == _pointer(pointer) else None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import TypeVar
 
 from airflow_provider_confluence.errors import MissingFileError, SupersededError
@@ -19,6 +20,8 @@ from airflow_provider_confluence.sync.records import Records
 T = TypeVar("T")
 
 _SUCCESS = ("written", "superseded")
+# Of so many lines the records are read at once.
+_BATCH = 500
 
 
 @dataclass(slots=True)
@@ -157,19 +160,28 @@ def apply_receipts(records: Records, journal: Journal, plan: Plan, *, lost: list
     """
     tally = Tally()
     answered: set[str] = set()
-    for receipt in journal.receipts(plan):
-        content_id = receipt["id"]
-        answered.add(content_id)
-        _apply(records, receipt, plan.revision, tally)
+    for some in _batches(journal.receipts(plan)):
+        records.reach(receipt["id"] for receipt in some)
+        for receipt in some:
+            answered.add(receipt["id"])
+            _apply(records, receipt, plan.revision, tally)
     for shard in range(len(plan.shards)):
-        for item in _there(journal.items(plan, shard), lost):
-            if item.content_id in answered:
-                continue
-            tally.unfinished += 1
-            records[item.content_id] = replace(records.get(item.content_id) or item.record(), pending=True)
-    for record in _there(journal.rest(plan), lost):
-        records[record.content_id] = replace(records.get(record.content_id) or record, pending=True)
+        unanswered = (i for i in _there(journal.items(plan, shard), lost) if i.content_id not in answered)
+        for items in _batches(unanswered):
+            records.reach(item.content_id for item in items)
+            for item in items:
+                tally.unfinished += 1
+                records[item.content_id] = replace(records.get(item.content_id) or item.record(), pending=True)
+    for left in _batches(_there(journal.rest(plan), lost)):
+        records.reach(record.content_id for record in left)
+        for record in left:
+            records[record.content_id] = replace(records.get(record.content_id) or record, pending=True)
     return tally
+
+
+def _batches(lines: Iterator[T]) -> Iterator[list[T]]:
+    while some := list(islice(lines, _BATCH)):
+        yield some
 
 
 def _there(lines: Iterator[T], lost: list[str] | None) -> Iterator[T]:

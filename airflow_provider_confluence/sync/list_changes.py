@@ -31,7 +31,7 @@ from airflow_provider_confluence.sync.removals import RemovalFinder
 from airflow_provider_confluence.sync.rendered import find_due
 from airflow_provider_confluence.sync.scope import Judged, Scope, Spaces, check_roots, find_spaces
 from airflow_provider_confluence.sync.targets import concerned, look_up_targets, read_content_ids
-from airflow_provider_confluence.sync.titles import titles_now
+from airflow_provider_confluence.sync.titles import Titles
 from airflow_provider_confluence.sync.upserts import deal, find_upserts, surrounded
 from airflow_provider_confluence.sync.vanished import Guarded
 from airflow_provider_confluence.sync.whole_listing import list_everything
@@ -222,8 +222,8 @@ class _Listing:
             self.unsure = True
             self.notes.append(readers.note_on_unknown())
         is_outdated = self._outdated(head)
-        gone = (record.content_id for record in guarded.deletions)
-        titles = titles_now(known.records, entries, gone, readers.levels)
+        gone = {record.content_id for record in guarded.deletions}
+        titles = Titles(known.records, entries, readers.levels, removed=gone)
         upserts, unchanged = find_upserts(
             entries,
             known,

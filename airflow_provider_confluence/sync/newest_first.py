@@ -16,7 +16,7 @@ from airflow_provider_confluence.documents import CONTAINED_TYPES, TREE_TYPES, E
 from airflow_provider_confluence.sync.contained import inside
 from airflow_provider_confluence.sync.context import Event, RunContext
 from airflow_provider_confluence.sync.records import Records
-from airflow_provider_confluence.sync.titles import showing, shows_other_text, titles_now
+from airflow_provider_confluence.sync.titles import Titles, showing, shows_other_text
 from airflow_provider_confluence.sync.whole_listing import Listed
 
 # How far below the watermark the look goes on: clocks differ, and a change may be listed a little late.
@@ -88,6 +88,7 @@ class _QuickLook:
                 if listing.doubt is not None:
                     raise DoubtError(listing.doubt)
                 self.seen += len(page)
+                self.known.reach(i for entry in page for i in (entry.content_id, entry.container_id) if i)
                 new = [entry for entry in page if self._is_new(entry)]
                 if type_ in CONTAINED_TYPES:
                     contained += new
@@ -182,7 +183,7 @@ class _QuickLook:
 
     def _add_includers(self) -> None:
         """Add what shows the text of a page that changed, or that has only now the title that was looked for."""
-        titles = titles_now(self.known, self.entries)
+        titles = Titles(self.known, self.entries)
         versions = {entry.content_id: entry.version for entry in self.entries.values()}
         by_type: dict[str, list[str]] = defaultdict(list)
         for record in showing(self.known, self.entries):

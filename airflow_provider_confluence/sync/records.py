@@ -22,16 +22,14 @@ from airflow_provider_confluence.sync.generation import (
 )
 from airflow_provider_confluence.sync.manifest import Record
 from airflow_provider_confluence.sync.storage import Storage
-from airflow_provider_confluence.sync.titles import names_in
+from airflow_provider_confluence.sync.titles import names_in, title_name
 
 D = TypeVar("D")
 
-# Blocks are read one by one up to this share of them, but for the first few; then all others are, at once: a read is a request of an
-# object store, which takes as long as some megabytes.
-_FEW = 8
-_FEW_SHARE = 1 / 8
-# So many blocks are read at once: 32,768 lines, which are large until they are records.
-_BLOCKS_A_READ = 32
+# So many times a block is read for one id, which is a request of an object store; the next one reads all that is left.
+_MOST_SINGLE = 64
+# So many blocks are taken over at once, some 200 KB.
+_BLOCKS_A_COPY = 32
 
 
 class Records(MutableMapping[str, Record]):
@@ -52,6 +50,9 @@ class Records(MutableMapping[str, Record]):
         self._unread = set(range(len(self._blocks)))
         # As they are in the generation: those that were changed or removed, and None for those that were added.
         self._before: dict[str, Record | None] = {}
+        self._single = 0
+        # The ids of the pages that were read, by title; from the first time that somebody asks for one.
+        self._titled: dict[str, tuple[str, ...]] | None = None
         if generation is not None and blocks is None:
             self._there = {record.content_id: record for record in generation.records()}
 
@@ -65,12 +66,15 @@ class Records(MutableMapping[str, Record]):
         if self._unread:
             self._reach(content_id)
             self._before.setdefault(content_id, self._there.get(content_id))
+        self._forget_title(content_id)
         self._there[content_id] = record
+        self._note_title(record)
 
     def __delitem__(self, content_id: str) -> None:
         if self._unread:
             self._reach(content_id)
             self._before.setdefault(content_id, self._there.get(content_id))
+        self._forget_title(content_id)
         del self._there[content_id]
 
     def __contains__(self, content_id: object) -> bool:
@@ -105,6 +109,11 @@ class Records(MutableMapping[str, Record]):
     def items(self) -> ItemsView[str, Record]:
         """Return all ids with their records."""
         return self.read_all().items()
+
+    def reach(self, content_ids: Iterable[str]) -> None:
+        """Read what is known of these at once, before one after the other is asked for."""
+        if self._unread:
+            self._read({self._number(content_id) for content_id in content_ids} & self._unread)
 
     # ---------------------------------------------------------------- what can be told of all
     @property
@@ -142,11 +151,22 @@ class Records(MutableMapping[str, Record]):
         if not names:
             return []
         if self._unread and self._generation is not None:
-            hashes = {hash_of(name) for name in names}
-            shown = self._generation.names()
-            self._read([number for number in self._unread if not hashes.isdisjoint(shown[number])])
+            wanted = {hash_of(name) for name in names}
+            hashes = self._generation.hashes()
+            self._read([number for number in self._unread if not wanted.isdisjoint(hashes[number].shown)])
         found = (r for r in self._there.values() if r.includes and not names_in(r).isdisjoint(names))
         return sorted(found, key=attrgetter("content_id"))
+
+    def titled(self, name: str) -> list[Record]:
+        """Return the pages of this name by their title, ordered by id; two where one of them was not seen since it lost it."""
+        if self._unread and self._generation is not None:
+            wanted, hashes = hash_of(name), self._generation.hashes()
+            self._read([number for number in self._unread if wanted in hashes[number].titles])
+        if self._titled is None:
+            self._titled = {}
+            for record in self._there.values():
+                self._note_title(record)
+        return [self._there[content_id] for content_id in sorted(self._titled.get(name, ()))]
 
     def stale(self) -> set[str]:
         """Return the ids of those whose edges were not what titles meant when the generation was written."""
@@ -165,10 +185,11 @@ class Records(MutableMapping[str, Record]):
         """Return all of them, in memory from now on."""
         if self._unread and self._generation is not None:
             if len(self._unread) == len(self._blocks):
-                self._there = {record.content_id: record for record in self._generation.records()}
+                self._take(self._generation.records())
                 self._unread.clear()
             else:
-                self._read_at_once(self._unread)
+                self._take(self._generation.read(self._blocks[number] for number in self._unread))
+                self._unread.clear()
                 self._there = dict(sorted(self._there.items()))
             self._before = {}
         return self._there
@@ -180,11 +201,9 @@ class Records(MutableMapping[str, Record]):
         with GenerationWriter(storage, folder, revision) as writer:
             for is_unread, numbers in self._runs():
                 if is_unread and self._generation is not None:
-                    names = self._generation.names()
+                    hashes = self._generation.hashes()
                     for some in _cut(numbers):
-                        writer.keep(
-                            self._generation, [self._blocks[number] for number in some], [names[n] for n in some]
-                        )
+                        writer.keep(self._generation, [self._blocks[n] for n in some], [hashes[n] for n in some])
                     continue
                 last = numbers[-1] + 1
                 end = bisect_left(ids, self._firsts[last]) if last < len(self._firsts) else len(ids)
@@ -201,23 +220,32 @@ class Records(MutableMapping[str, Record]):
     def _reach(self, content_id: str) -> None:
         number = self._number(content_id)
         if number in self._unread:
-            self._read([number])
+            self._single += 1
+            self._read([number] if self._single <= _MOST_SINGLE else self._unread)
 
     def _read(self, numbers: Iterable[int]) -> None:
-        wanted = sorted(numbers)
-        read = len(self._blocks) - len(self._unread) + len(wanted)
-        if read > max(_FEW, _FEW_SHARE * len(self._blocks)):
+        wanted = [self._blocks[number] for number in numbers]
+        if 2 * len(wanted) > len(self._blocks):
             self.read_all()
-            return
-        self._read_at_once(wanted)
+        elif wanted and self._generation is not None:
+            self._take(self._generation.read(wanted))
+            self._unread.difference_update(self._number(block.first) for block in wanted)
 
-    def _read_at_once(self, numbers: Iterable[int]) -> None:
-        if self._generation is None:
-            return
-        for some in _neighbours(sorted(numbers)):
-            read = self._generation.read([self._blocks[number] for number in some])
-            self._there.update((record.content_id, record) for record in read)
-            self._unread.difference_update(some)
+    def _take(self, read: Iterable[Record]) -> None:
+        for record in read:
+            self._there[record.content_id] = record
+            self._note_title(record)
+
+    def _note_title(self, record: Record) -> None:
+        if self._titled is not None and record.type == "page":
+            name = title_name(record.space_id, record.title)
+            self._titled[name] = (*self._titled.get(name, ()), record.content_id)
+
+    def _forget_title(self, content_id: str) -> None:
+        record = self._there.get(content_id) if self._titled is not None else None
+        if self._titled is not None and record is not None and record.type == "page":
+            name = title_name(record.space_id, record.title)
+            self._titled[name] = tuple(other for other in self._titled[name] if other != content_id)
 
     def _runs(self) -> Iterator[tuple[bool, list[int]]]:
         """Yield neighbouring blocks together that were read, or were not."""
@@ -225,12 +253,6 @@ class Records(MutableMapping[str, Record]):
             yield is_unread, list(numbers)
 
 
-def _neighbours(numbers: list[int]) -> Iterator[list[int]]:
-    """Yield what follows each other together, but not too many."""
-    for _, run in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0]):
-        yield from _cut([number for _, number in run])
-
-
 def _cut(numbers: list[int]) -> Iterator[list[int]]:
-    for start in range(0, len(numbers), _BLOCKS_A_READ):
-        yield numbers[start : start + _BLOCKS_A_READ]
+    for start in range(0, len(numbers), _BLOCKS_A_COPY):
+        yield numbers[start : start + _BLOCKS_A_COPY]

@@ -232,7 +232,7 @@ class Storage:
             except OSError as error:
                 raise self._refused("read", name, error) from error
 
-    def unpack(self, name: str, packed: bytes) -> bytes:
+    def unpack(self, name: str, packed: bytes | memoryview) -> bytes:
         """Return the text of some whole parts (:meth:`LinesWriter.cut`) of a compressed file.
 
         :raises StorageError: when these bytes are not as they were written.
@@ -242,7 +242,7 @@ class Storage:
         except (EOFError, zlib.error, gzip.BadGzipFile) as error:
             raise self.damaged(name) from error
 
-    def unpack_lines(self, name: str, packed: bytes) -> list[dict[str, Any]]:
+    def unpack_lines(self, name: str, packed: bytes | memoryview) -> list[dict[str, Any]]:
         """Return the objects of such parts. :raises StorageError: likewise."""
         return [self._object(name, line, _line) for line in self.unpack(name, packed).splitlines()]
 

@@ -7,7 +7,7 @@ a space's id, a zero byte and a title.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Literal
 
@@ -24,28 +24,30 @@ LINKED: tuple[LinkedType, ...] = ("page", "blogpost")
 
 
 class Titles:
-    """Which page a title means, and of which type an id is, among all that is known to be in scope.
+    """Which page a title means, and of which type an id is, among all that is known to be in scope. Records are read as they are asked for.
 
-    :param records: what is known, without what this run removes.
+    :param records: what is known.
     :param entries: what was seen now; it is right where the two differ.
-    :param readers: the levels of those among the entries that have any.
+    :param readers: returns the levels of an entry's document.
+    :param removed: ids of known items that this run removes.
+    :param more: records of what is not among those that are known.
     """
 
     def __init__(
-        self, records: Iterable[Record], entries: Iterable[Entry], readers: Mapping[str, Levels] | None = None
+        self,
+        records: Records,
+        entries: Mapping[str, Entry],
+        readers: Callable[[Entry], Levels] = lambda _: (),
+        *,
+        removed: Collection[str] = (),
+        more: Iterable[Record] = (),
     ) -> None:
-        seen = {entry.content_id: entry for entry in entries}
-        self._readers = dict(readers or {})
-        self._spaces: dict[str, dict[str, str]] = {type_: {} for type_ in LINKED}
-        self._ids: dict[tuple[str, str], str] = {}
-        unseen = (record for record in records if record.content_id not in seen)
-        for item in chain[Record | Entry](unseen, seen.values()):
-            if isinstance(item, Record) and item.readers:
-                self._readers[item.content_id] = item.readers
-            if item.type in self._spaces:
-                self._spaces[item.type][item.content_id] = item.space_id
-            if item.type == "page":
-                self._ids[item.space_id, item.title.casefold()] = item.content_id
+        self._records = records
+        self._entries = entries
+        self._readers = readers
+        self._removed = removed
+        self._more = {record.content_id: record for record in more}
+        self._titles: dict[str, str] | None = None
 
     def find(self, space_id: str, name: str, readers: Levels) -> str:
         """Return the id of the page in this space that an edge names, or ``""``. Case does not tell titles of a space apart.
@@ -53,14 +55,16 @@ class Titles:
         :param readers: those of the page on which it is to be shown.
         """
         if name.startswith("#"):
-            found = name[1:] if self._spaces["page"].get(name[1:]) == space_id else ""
+            found = name[1:] if self._is_in(space_id, name[1:], "page") else ""
         else:
-            found = self._ids.get((space_id, name.casefold()), "")
-        return found if self.may_show(readers, found) else ""
+            found = self._titled(title_name(space_id, name))
+        return found if found and self.may_show(readers, found) else ""
 
     def may_show(self, readers: Levels, content_id: str) -> bool:
         """Say whether all who pass the levels may read an item."""
-        return covers(readers, self._readers.get(content_id, ()))
+        item = self._item(content_id)
+        levels = item.readers if isinstance(item, Record) else () if item is None else self._readers(item)
+        return covers(readers, levels)
 
     def named(self, space_id: str, content_id: str, readers: Levels) -> str:
         """Return the id that a link by id leads to, where its title may be shown to those who pass the levels, or ``""``."""
@@ -68,30 +72,27 @@ class Titles:
 
     def type_of(self, space_id: str, content_id: str) -> LinkedType | None:
         """Return whether an id is that of a page or of a blog post in this space; ``None`` for all else, whatever was written as an id."""
-        return next((type_ for type_ in LINKED if self._spaces[type_].get(content_id) == space_id), None)
+        return next((type_ for type_ in LINKED if self._is_in(space_id, content_id, type_)), None)
 
+    def _titled(self, name: str) -> str:
+        if self._titles is None:
+            items = chain[Record | Entry](self._more.values(), self._entries.values())
+            pages = (item for item in items if item.type == "page")
+            self._titles = {title_name(page.space_id, page.title): page.content_id for page in pages}
+        if name in self._titles:
+            return self._titles[name]
+        found = [record.content_id for record in self._records.titled(name)]
+        # Two have one title where one of them lost it and was not seen since.
+        return next((i for i in reversed(found) if i not in self._entries and i not in self._removed), "")
 
-def titles_now(
-    records: Records,
-    entries: Mapping[str, Entry],
-    removed: Iterable[str] = (),
-    readers: Callable[[Entry], Levels] = lambda _: (),
-) -> Titles:
-    """Return what titles mean; nothing at all where no known item shows another one, because then nobody asks.
+    def _is_in(self, space_id: str, content_id: str, type_: str) -> bool:
+        item = self._item(content_id)
+        return item is not None and item.type == type_ and item.space_id == space_id
 
-    Where not all records are read it knows no more titles than :func:`shows_other_text` asks for of the entries' records and of those that
-    :func:`showing` returns.
-
-    :param removed: ids of known items that this run removes.
-    :param readers: returns the levels of an entry's document.
-    """
-    asking = showing(records, entries)
-    if not asking:
-        return Titles((), ())
-    gone = set(removed)
-    among = records.values() if records.is_whole else _shown_by(records, asking)
-    restricted = {content_id: levels for content_id, entry in entries.items() if (levels := readers(entry))}
-    return Titles((record for record in among if record.content_id not in gone), entries.values(), restricted)
+    def _item(self, content_id: str) -> Record | Entry | None:
+        if content_id in self._removed:
+            return self._entries.get(content_id)
+        return self._entries.get(content_id) or self._more.get(content_id) or self._records.get(content_id)
 
 
 def shows_other_text(record: Record, titles: Titles, versions: Mapping[str, int]) -> bool:
@@ -130,17 +131,15 @@ def find_stale(records: Records) -> set[str]:
     Mostly none: a run writes what it found titles to mean. But of that, something may have failed or gone. Where not all records are read,
     those that nothing changed around stay as they were.
     """
+    titles = Titles(records, {})
     if records.is_whole:
-        asking = [record for record in records.values() if record.includes]
-        titles = Titles(records.values() if asking else (), ())
-        return {record.content_id for record in asking if shows_other_text(record, titles, {})}
-    before = records.changed()
-    after = [record for content_id in before if (record := records.get(content_id)) is not None]
-    names = {name for record in (*before.values(), *after) if record is not None for name in names_of(record)}
-    asking = [*records.showing(names), *(record for record in after if record.includes)]
-    shown = {record.content_id: record for record in (*_shown_by(records, asking), *after)}
-    titles = Titles((shown[content_id] for content_id in sorted(shown)), ())
-    still = records.stale() - before.keys()
+        asking, still = [record for record in records.values() if record.includes], set[str]()
+    else:
+        before = records.changed()
+        after = [record for content_id in before if (record := records.get(content_id)) is not None]
+        names = {name for record in (*before.values(), *after) if record is not None for name in names_of(record)}
+        asking = [*records.showing(names), *(record for record in after if record.includes)]
+        still = records.stale() - before.keys()
     return still | {record.content_id for record in asking if shows_other_text(record, titles, {})}
 
 
@@ -148,16 +147,15 @@ def names_of(item: Record | Entry) -> Iterator[str]:
     """Yield the names by which edges lead to an item."""
     yield f"#{item.content_id}"
     if item.type == "page":
-        yield f"{item.space_id}\0{item.title.casefold()}"
+        yield title_name(item.space_id, item.title)
+
+
+def title_name(space_id: str, title: str) -> str:
+    """Return the name of a page by its title."""
+    return f"{space_id}\0{title.casefold()}"
 
 
 def names_in(record: Record) -> set[str]:
     """Return the names of all that the edges of an item lead to, or looked for."""
-    sought = (e.name if e.name.startswith("#") else f"{record.space_id}\0{e.name.casefold()}" for e in record.includes)
+    sought = (e.name if e.name.startswith("#") else title_name(record.space_id, e.name) for e in record.includes)
     return {*sought, *(f"#{edge.content_id}" for edge in record.includes if edge.content_id)}
-
-
-def _shown_by(records: Records, asking: Iterable[Record]) -> list[Record]:
-    ids = sorted({edge.content_id for record in asking for edge in record.includes})
-    # In this order: of two that have one title by now, it means the same one as among all.
-    return [record for content_id in ids if (record := records.get(content_id)) is not None]

@@ -7,6 +7,8 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from datetime import datetime, timezone
+from itertools import pairwise
 
 import pytest
 
@@ -129,6 +131,52 @@ def test_a_damaged_file_is_named_and_left_alone_and_its_loss_is_made_good(wiki, 
         (wiki.folder / "state" / "docs" / "head.json").unlink()
     assert settle(wiki).clean
     assert wiki.indexed() == wiki.expected()
+
+
+INCLUDE = (
+    '<ac:structured-macro ac:name="include"><ac:parameter ac:name=""><ac:link><ri:page ri:content-title="Shown"/></ac:link>'
+    "</ac:parameter></ac:structured-macro>"
+)
+
+
+def test_a_run_after_a_few_edits_reads_only_what_they_touch_and_takes_over_nothing_damaged(wiki, monkeypatch):
+    """What shows an edited page is found without the rest. Damage elsewhere stops the commit, which would take it over; no other step."""
+    monkeypatch.setattr("airflow_provider_confluence.sync.generation._BLOCK_RECORDS", 2)
+    model = wiki.model
+    for year, count in ((2020, 300), (2021, 260)):  # more than one look at the latest changes sees
+        with model.at(datetime(year, 1, 1, tzinfo=timezone.utc)):
+            for number in range(count):
+                model.create_page("DOCS", f"Page {number} of {year}", "<p>Nothing</p>")
+    shown = model.create_page("DOCS", "Shown", "<p>in the middle</p>")
+    showing = model.create_page("DOCS", "Showing", INCLUDE)
+    wiki.run()
+    file = only_generation(wiki)
+    whole = file.read_bytes()
+    at = middle_of_the_block_with("Page 20 of 2020", whole)
+    file.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+    model.edit(shown, body="<p>in another place</p>")
+    with pytest.raises(StorageError, match="is damaged"):
+        wiki.run(mode="changes")
+    assert {showing, shown} <= wiki.documents().keys()
+    assert "in another place" in wiki.documents()[showing].content
+    assert only_generation(wiki) == file, "what is damaged was not taken over"
+    file.write_bytes(whole)
+    assert wiki.run(mode="changes").clean
+    assert wiki.indexed() == wiki.expected()
+
+
+def middle_of_the_block_with(title, packed):
+    """Return an offset in the part of a compressed file that holds a title."""
+    starts = [found.start() for found in re.finditer(rb"\x1f\x8b\x08\0\0\0\0\0", packed)]
+    for start, end in pairwise([*starts, len(packed)]):
+        if title.encode() in gzip.decompress(packed[start:end]):
+            return (start + end) // 2
+    raise LookupError(title)
+
+
+def only_generation(wiki):
+    (file,) = (wiki.folder / "state" / "docs" / "manifest").iterdir()
+    return file
 
 
 @pytest.mark.parametrize("kind", ["batches", "extracted", "result.json"])

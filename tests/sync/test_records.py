@@ -18,7 +18,7 @@ from airflow_provider_confluence.sync.generation import Generation
 from airflow_provider_confluence.sync.manifest import TITLE_ALONE, Edge, Record, Standing
 from airflow_provider_confluence.sync.records import Records
 from airflow_provider_confluence.sync.storage import Storage
-from airflow_provider_confluence.sync.titles import Titles, find_stale, names_in, showing, shows_other_text, titles_now
+from airflow_provider_confluence.sync.titles import Titles, find_stale, names_in, showing, shows_other_text
 
 # Ids of one, two and three digits are not in the order of their numbers as texts.
 IDS = st.integers(1, 120).map(str)
@@ -62,14 +62,16 @@ def held(draw, most=60):
     return {content_id: draw(records(content_id)) for content_id in ids}
 
 
-STEPS = st.lists(st.tuples(st.sampled_from(["get", "in", "set", "pop", "change"]), IDS, st.randoms()), max_size=12)
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["get", "in", "set", "pop", "change", "reach"]), IDS, st.randoms()), max_size=12
+)
 
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     monkeypatch.setattr("airflow_provider_confluence.sync.generation._BLOCK_RECORDS", 3)
     monkeypatch.setattr("airflow_provider_confluence.sync.generation._MOST_UNSETTLED", 2)
-    monkeypatch.setattr("airflow_provider_confluence.sync.records._BLOCKS_A_READ", 2)
+    monkeypatch.setattr("airflow_provider_confluence.sync.records._BLOCKS_A_COPY", 2)
 
 
 def written(storage, of, revision, stale=()):
@@ -90,6 +92,7 @@ def told(records):
         +totals.documents,
         (totals.pending, totals.failing, totals.unreadable),
         records.showing({"1\0one", "#5", "2\0strasse"}),
+        records.titled("1\0one"),
     )
 
 
@@ -103,6 +106,7 @@ def reckoned(model):
         Counter(r.type or "unknown" for r in ordered if r.revision),
         (sum(r.pending for r in ordered), sum(bool(r.failure) for r in ordered), sum(() in r.readers for r in ordered)),
         [r for r in ordered if any(shows_a_name(r, edge) for edge in r.includes)],
+        [r for r in ordered if r.type == "page" and r.space_id == "1" and r.title.casefold() == "one"],
     )
 
 
@@ -115,7 +119,9 @@ def shows_a_name(record, edge):
 def test_they_behave_as_a_mapping_of_all_of_them(tmp_path_factory, model, steps, others, few):
     storage = Storage(tmp_path_factory.mktemp("s"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("airflow_provider_confluence.sync.records._FEW", few)
+        patch.setattr("airflow_provider_confluence.sync.records._MOST_SINGLE", few)
+        patch.setattr("airflow_provider_confluence.sync.generation._GAP_BYTES", 100 * few)
+        patch.setattr("airflow_provider_confluence.sync.generation._READ_BYTES", 300 * few)
         known = written(storage, model, 1)
         assert told(known) == reckoned(model)
         for step, content_id, random in steps:
@@ -123,6 +129,8 @@ def test_they_behave_as_a_mapping_of_all_of_them(tmp_path_factory, model, steps,
                 assert known.get(content_id) == model.get(content_id)
             elif step == "in":
                 assert (content_id in known) == (content_id in model)
+            elif step == "reach":
+                known.reach([content_id, random.choice(["1", "50", "99"])])
             elif step == "pop":
                 assert known.pop(content_id, None) == model.pop(content_id, None)
             elif step == "set" and others:
@@ -148,8 +156,7 @@ def test_what_shows_other_text_is_found_without_reading_all(tmp_path_factory, mo
     model = settled(model)
     known, entries = written(storage, model, 1), {i: entry_of(record) for i, record in seen.items()}
     versions = {entry.content_id: entry.version for entry in entries.values() if entry.type == "page"}
-    all_titles = Titles((model[i] for i in sorted(model)), entries.values())
-    titles = titles_now(known, entries)
+    all_titles, titles = Titles(all_of(model), entries), Titles(known, entries)
     for record in showing(known, entries):
         assert shows_other_text(record, titles, versions) == shows_other_text(record, all_titles, versions)
     found = {r.content_id for r in showing(known, entries) if shows_other_text(r, titles, versions)}
@@ -160,7 +167,7 @@ def test_what_shows_other_text_is_found_without_reading_all(tmp_path_factory, mo
     known.update(seen)
     model.update(seen)
     assert all(known.may_hold(i) == (i in model) for i in (*seen, *gone))
-    titles_after = Titles((model[i] for i in sorted(model)), ())
+    titles_after = Titles(all_of(model), {})
     stale = {i for i, record in model.items() if shows_other_text(record, titles_after, {})}
     assert find_stale(known) == stale
     known.write(storage, "docs", 2, stale)
@@ -169,10 +176,17 @@ def test_what_shows_other_text_is_found_without_reading_all(tmp_path_factory, mo
     assert bool(stale) <= bool(showing(again, {})), "they are looked at again, whatever was seen"
 
 
+def all_of(model):
+    """Return records that are all in memory, for what is told of them."""
+    found = Records()
+    found.update(model)
+    return found
+
+
 def settled(model):
     """Return records whose edges are what titles mean among them."""
     for _ in range(2):
-        titles = Titles((model[i] for i in sorted(model)), ())
+        titles = Titles(all_of(model), {})
         model = {i: replace(r, includes=tuple(meant(r, edge, titles) for edge in r.includes)) for i, r in model.items()}
     return model
 
@@ -218,14 +232,21 @@ def test_a_few_are_found_by_reading_little_and_changed_by_writing_the_rest_as_it
     assert dict(Records(Generation(storage, "docs", 2))) == model
 
 
-def test_what_is_read_here_and_there_is_read_at_once_before_it_is_much(tmp_path):
-    known = written(Storage(tmp_path), many(300), 1)
-    for number in range(0, 300, 3):
-        assert str(number) in known
-        if known.is_whole:
-            break
-    assert known.is_whole
-    assert number < 100
+def test_many_are_read_by_few_reads(tmp_path, monkeypatch):
+    """Those that are announced by one where they are near together, and of the others so many one by one before all are read."""
+    storage = Storage(tmp_path)
+    known, others = written(storage, many(600), 1), Records(Generation(storage, "docs", 1))
+    read = []
+    whole = Storage.read_part
+    monkeypatch.setattr(Storage, "read_part", lambda *given: read.append(given) or whole(*given))
+    some = [str(number) for number in range(0, 600, 9)]
+    known.reach(some)
+    assert all(content_id in known for content_id in some)
+    assert (known.is_whole, len(read)) == (False, 1)
+    for number in range(0, 600, 3):
+        assert str(number) in others
+    assert others.is_whole
+    assert len(read) < 80
 
 
 def test_an_object_store_is_read_in_parts_too():
