@@ -81,7 +81,7 @@ class AttachmentCache:
             self._storage.write(f"{self._folder}/{safe}.{version}.{self._key}.{revision}.{len(data)}.json.gz", data)
 
     def tidy(self, may_hold: Callable[[str], bool], max_bytes: int) -> None:
-        """Drop what belongs to no attachment any more, older versions, and of the rest the longest kept, until it fits. 1 listing.
+        """Drop what is known to belong to no attachment, older versions, and of the rest the longest kept, until it fits. 1 listing.
 
         :param may_hold: says whether the index may hold an id.
         """

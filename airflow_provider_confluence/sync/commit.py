@@ -92,6 +92,8 @@ def commit(run: RunContext, datasource_id: str, revision: int) -> RunResult:
         if head is None or head.target != plan.target or plan.absorbed:
             absorbed = (journal.find_plan(dead) for dead in plan.absorbed)
             journal.note_destinations([*(dead for dead in absorbed if dead is not None), plan])
+        if changes and plan.mode not in ("changes", "targeted"):
+            records.read_all()  # whoever looked at everything makes blocks of even length, and an exact list of what is held
         if changes:
             records.write(run.storage, journal.folder, revision, find_stale(records))
     run.reached("generation_written")

@@ -17,6 +17,7 @@ _log = logging.getLogger(__name__)
 # The named places at which a run may be stopped, in the order in which a whole run passes them. Tests stop it at each.
 CRASH_POINTS = (
     "claimed",
+    "manifest_opened",
     "listed",
     "items_written",
     "plan_written",

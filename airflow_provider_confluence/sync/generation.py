@@ -155,7 +155,7 @@ class Generation:
         self._held: dict[Any, Any] = {}
 
     def read_index(self) -> list[Block] | None:
-        """Return the blocks, in the order of their ids, or ``None`` for a file that must be read as a whole. 2 reads.
+        """Return the blocks, in the order of their ids, or ``None`` for a file that must be read as a whole. 2 reads; 3 where it is large.
 
         A file whose end is not to be made sense of is such a file: reading all of it tells what is wrong.
 

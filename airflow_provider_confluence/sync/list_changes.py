@@ -153,6 +153,7 @@ class _Listing:
         self._check_targets(head)
         consented = self._consented(head)
         known = load_known(journal, head, before=revision, recipe=self.recipe, target=self.target)
+        run.reached("manifest_opened")
         for dead in known.plans:
             check_converter(self.datasource.id, dead.converter)
             self._check_site(dead.site)

@@ -120,27 +120,28 @@ def showing(records: Records, entries: Mapping[str, Entry]) -> list[Record]:
         records.read_all()
     if records.is_whole:
         return [record for record in records.values() if record.includes]
-    found = records.showing({name for entry in entries.values() for name in names_of(entry)})
-    own = (records.get(content_id) for content_id in entries)
-    return list({record.content_id: record for record in (*found, *own) if record and record.includes}.values())
+    own = [record for content_id in entries if (record := records.get(content_id)) is not None]
+    names = {name for item in chain[Record | Entry](entries.values(), own) for name in names_of(item)}
+    found = (*records.showing(names), *(record for record in own if record.includes))
+    return list({record.content_id: record for record in found}.values())
 
 
 def find_stale(records: Records) -> set[str]:
     """Return the ids of those whose edges are not what titles mean, by the records alone, as they are to be committed.
 
     Mostly none: a run writes what it found titles to mean. But of that, something may have failed or gone. Where not all records are read,
-    those that nothing changed around stay as they were.
+    those are judged that something changed around, and those that were stale before.
     """
-    titles = Titles(records, {})
     if records.is_whole:
-        asking, still = [record for record in records.values() if record.includes], set[str]()
+        asking = [record for record in records.values() if record.includes]
     else:
         before = records.changed()
-        after = [record for content_id in before if (record := records.get(content_id)) is not None]
-        names = {name for record in (*before.values(), *after) if record is not None for name in names_of(record)}
-        asking = [*records.showing(names), *(record for record in after if record.includes)]
-        still = records.stale() - before.keys()
-    return still | {record.content_id for record in asking if shows_other_text(record, titles, {})}
+        around = (*before.values(), *map(records.get, before))
+        names = {name for record in around if record is not None for name in names_of(record)}
+        own = map(records.get, before.keys() | records.stale())
+        asking = [*records.showing(names), *(record for record in own if record is not None and record.includes)]
+    titles = Titles(records, {})
+    return {record.content_id for record in asking if shows_other_text(record, titles, {})}
 
 
 def names_of(item: Record | Entry) -> Iterator[str]:

@@ -19,6 +19,7 @@ from airflow_provider_confluence.testing.sandbox.faults import During, Respond
 from airflow_provider_confluence.testing.sandbox.web import Request
 from tests.content import attachment_files as files
 from tests.sync.conftest import Wiki
+from tests.sync.histories import StopAt, Stopped
 
 WORDS = "The evacuation assembly point is the quayside"
 
@@ -156,6 +157,20 @@ def test_the_kept_text_leaves_with_its_attachment_and_an_older_version_with_the_
     wiki.model.delete_attachment(attached)
     wiki.run(mode="reconcile")
     assert attached not in wiki.documents()
+    assert not any(path.name.startswith(attached) for path in cached(wiki))
+
+
+def test_a_kept_text_whose_commit_stopped_before_it_was_dropped_leaves_with_the_next_look_at_everything(wiki):
+    attached = attach(wiki, "drill.pdf", files.pdf([[WORDS]]))
+    wiki.run()
+    wiki.model.delete_attachment(attached)
+    wiki.reached = StopAt("head_written")
+    with pytest.raises(Stopped):
+        wiki.run(mode="reconcile")
+    wiki.reached = lambda _: None
+    assert any(path.name.startswith(attached) for path in cached(wiki))
+    wiki.model.edit(guide(wiki), body="<p>Another</p>")
+    wiki.run(mode="reconcile")
     assert not any(path.name.startswith(attached) for path in cached(wiki))
 
 

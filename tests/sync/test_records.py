@@ -124,6 +124,7 @@ def test_they_behave_as_a_mapping_of_all_of_them(tmp_path_factory, model, steps,
         patch.setattr("airflow_provider_confluence.sync.generation._READ_BYTES", 300 * few)
         known = written(storage, model, 1)
         assert told(known) == reckoned(model)
+        added = {content_id for _, content_id, _ in steps}
         for step, content_id, random in steps:
             if step == "get":
                 assert known.get(content_id) == model.get(content_id)
@@ -146,6 +147,9 @@ def test_they_behave_as_a_mapping_of_all_of_them(tmp_path_factory, model, steps,
         assert told(again) == reckoned(model)
         assert list(Generation(storage, "docs", 2).records()) == [model[i] for i in sorted(model)]
         assert dict(known) == dict(again) == model
+        assert (
+            [i for i in known if i not in added] == [i for i in again if i not in added] == sorted(model.keys() - added)
+        )
         assert told(again) == reckoned(model)
 
 
@@ -173,7 +177,7 @@ def test_what_shows_other_text_is_found_without_reading_all(tmp_path_factory, mo
     known.write(storage, "docs", 2, stale)
     again = Records(Generation(storage, "docs", 2))
     assert again.stale() == stale
-    assert bool(stale) <= bool(showing(again, {})), "they are looked at again, whatever was seen"
+    assert stale <= {record.content_id for record in showing(again, {})}, "they are looked at again, whatever was seen"
 
 
 def all_of(model):
