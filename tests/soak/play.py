@@ -246,10 +246,13 @@ def play(history: History, folder: Path, *, observer: Observer | None = None) ->
         if not _has_roots(wiki):
             wiki.definition["root_pages"] = []
         if wiki.definition.get("root_pages"):
-            # Whether an item is below a root cannot be known where something above it is hidden; such a run is never clean.
+            # Whether an item is below a root cannot be known where something above it is hidden; such a run is never clean. On an old Data
+            # Center that goes for what is below an archived page too.
             for item in model:
                 if item.hidden:
                     model.show(item.public_id)
+                if item.status == "archived" and not model.readings.archiving_lifts_children:
+                    model.unarchive(item.public_id)
         wiki.reached = lambda _: None
         wiki.definition |= {"max_items_per_run": 1000, "queue": {"name": "indexing_documents"}}
         try:
