@@ -26,8 +26,10 @@ from airflow_provider_confluence.sync.titles import names_in, title_name
 
 D = TypeVar("D")
 
-# So many times a block is read for one id, which is a request of an object store; the next one reads all that is left.
+# So many times, or for that share of the blocks, a block is read for one id, which is a request of an object store. The next one reads all
+# that is left: 20 s of such requests take as long as to read a million records.
 _MOST_SINGLE = 64
+_SINGLE_SHARE = 1 / 8
 # So many blocks are taken over at once, some 2 MB, 12 when they are unpacked to be looked at.
 _BLOCKS_A_COPY = 256
 
@@ -218,7 +220,8 @@ class Records(MutableMapping[str, Record]):
         number = self._number(content_id)
         if number in self._unread:
             self._single += 1
-            self._read([number] if self._single <= _MOST_SINGLE else self._unread)
+            is_rare = self._single <= max(_MOST_SINGLE, _SINGLE_SHARE * len(self._blocks))
+            self._read([number] if is_rare else self._unread)
 
     def _read(self, numbers: Iterable[int]) -> None:
         wanted = [self._blocks[number] for number in numbers]

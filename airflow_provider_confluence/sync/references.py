@@ -67,10 +67,14 @@ class References:
         shown = self._includes.look_up([(place, content) for _, content, place in contents])
         wanted: set[str] = set()
         linked: dict[LinkedType, dict[str, None]] = {type_: {} for type_ in LINKED}
-        for fetched, content, space_id in (
+        bodies = [
             *((fetched, content, place.space_id) for fetched, content, place in contents),
             *((each.fetched, each.content, each.fetched.entry.space_id) for each in shown),
-        ):
+        ]
+        by_id = {i for fetched, content, _ in bodies for i in self._linked_by_id(content, fetched.entry)}
+        if by_id := by_id - self._targets.keys():
+            self._titles().reach(by_id)
+        for fetched, content, space_id in bodies:
             entry = fetched.entry
             if entry.content_id not in self._files and any(
                 _is_nameless(r) and _container_id(r, entry) == entry.content_id for r in content.references

@@ -49,6 +49,10 @@ class Titles:
         self._more = {record.content_id: record for record in more}
         self._titles: dict[str, str] | None = None
 
+    def reach(self, content_ids: Iterable[str]) -> None:
+        """Read what is known of these at once, before one after the other is asked for."""
+        self._records.reach(content_ids)
+
     def find(self, space_id: str, name: str, readers: Levels) -> str:
         """Return the id of the page in this space that an edge names, or ``""``. Case does not tell titles of a space apart.
 

@@ -72,6 +72,7 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr("airflow_provider_confluence.sync.generation._BLOCK_RECORDS", 3)
     monkeypatch.setattr("airflow_provider_confluence.sync.generation._MOST_UNSETTLED", 2)
     monkeypatch.setattr("airflow_provider_confluence.sync.records._BLOCKS_A_COPY", 2)
+    monkeypatch.setattr("airflow_provider_confluence.sync.records._SINGLE_SHARE", 0)
 
 
 def written(storage, of, revision, stale=()):
