@@ -28,13 +28,14 @@ class Units:
     extract_ms: float = 2.4
     index_ms: float = 1.9
     commit_ms: float = 0.06
-    quiet_ms: float = 0.012
+    quiet_seconds: float = 0.8
+    quiet_ms: float = 0.0004
     reconcile_ms: float = 0.12
     reconcile_kb: float = 1.52
     reconcile_mb: float = 48
-    quiet_kb: float = 0.47
-    quiet_mb: float = 46
-    manifest_bytes: float = 26
+    quiet_kb: float = 0.016
+    quiet_mb: float = 67
+    manifest_bytes: float = 32
     staged_bytes: float = 3_100
     index_kb: float = 25
     run_rows: float = 18
@@ -81,7 +82,7 @@ def needs(plan: Plan, units: Units | None = None) -> dict[str, float]:
         * (units.list_ms + units.extract_ms + units.index_ms + units.commit_ms)
         / 6e4,
         "first load: minutes by the clock": max(work, (runs - 1) * interval + work / runs) / 60,
-        "quiet run: seconds of CPU": pages * units.quiet_ms / 1e3,
+        "quiet run: seconds of CPU": units.quiet_seconds + pages * units.quiet_ms / 1e3,
         "quiet run: MB": units.quiet_mb + pages * units.quiet_kb / 1024,
         "reconcile: requests": listing,
         "reconcile: minutes of Confluence": listing / rate / 60,

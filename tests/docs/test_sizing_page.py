@@ -27,7 +27,10 @@ def test_the_table_is_what_the_formulas_give():
         ("*extract*: CPU", [f"{UNITS.extract_ms:g} ms"]),
         ("*index*", [f"{UNITS.index_ms:.1f} ms"]),
         ("*commit*", [f"{UNITS.commit_ms:g} ms"]),
-        ("quiet run: CPU; memory", [f"{UNITS.quiet_ms:g} ms", f"{UNITS.quiet_mb} MB", f"{UNITS.quiet_kb} KB"]),
+        (
+            "quiet run: CPU; memory",
+            [f"{UNITS.quiet_seconds} s", f"{UNITS.quiet_ms} ms", f"{UNITS.quiet_mb} MB", f"{UNITS.quiet_kb} KB"],
+        ),
         ("*reconcile*, nothing", [f"{UNITS.reconcile_ms} ms", f"{UNITS.reconcile_mb} MB", f"{UNITS.reconcile_kb} KB"]),
         ("storage: plan", [f"{UNITS.manifest_bytes} bytes"]),
         ("storage: staged documents", [f"{UNITS.staged_bytes:,} bytes"]),
@@ -68,7 +71,7 @@ def test_what_is_said_in_prose_is_what_the_formulas_and_the_code_say():
         f"takes {million['reconcile: MB'] / 1000:.1f} GB, of two million {2 * million['reconcile: MB'] / 1000:.1f} GB"
         in PAGE
     )
-    assert f"is {million['quiet run: seconds of CPU']:.0f} s of CPU in each interval" in PAGE
+    assert f"takes {million['quiet run: seconds of CPU']:.1f} s of CPU and {million['quiet run: MB']:.0f} MB\n" in PAGE
     assert f"one object of {million['storage: MB of manifest']:.0f} MB" in PAGE
     ten = needs(Plan(pages=10_000_000))
     assert f"{ten['reconcile: MB'] / 1000:.0f} GB of memory" in PAGE
