@@ -1,9 +1,9 @@
 """A generation: all records as of one commit, in one immutable file of which a part can be read without the rest.
 
-A compressed JSON lines file: a header line; one line a record, ordered by content id, in blocks of 256, each compressed by itself;
-for each block the hashes of its titles, and of the *names* of what its records show (see
-:mod:`~airflow_provider_confluence.sync.titles`); the index, which says
-of each block where it is and what must be known of it without reading it; and a line of fixed length that says where the index is.
+A compressed JSON lines file: a header line; one line a record, ordered by content id, in blocks of 256, each compressed by itself; for
+each block the hashes of its titles, and of the *names* of what its records show (see :mod:`~airflow_provider_confluence.sync.titles`);
+the index, which says of each block where it is and what must be known of it without reading it; and a line of fixed length that says
+where the index is.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ _BLOCK_RECORDS = 256
 _MOST_UNSETTLED = 16
 _REPEATED = frozenset(("type", "space_id", "revision", "version", "container_id"))
 _POINTER_CHARS = 80
+# So much between two blocks that are wanted is read along with them, and so much at once.
 _GAP_BYTES = 512 * 1024
 _READ_BYTES = 4 * 1024 * 1024
 # What is read of the end at once: the index of a million records, in most cases.
