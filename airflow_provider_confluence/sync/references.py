@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -66,15 +67,11 @@ class References:
         """
         shown = self._includes.look_up([(place, content) for _, content, place in contents])
         wanted: set[str] = set()
-        linked: dict[LinkedType, dict[str, None]] = {type_: {} for type_ in LINKED}
-        bodies = [
+        by_space: dict[str, set[str]] = defaultdict(set)
+        for fetched, content, space_id in (
             *((fetched, content, place.space_id) for fetched, content, place in contents),
             *((each.fetched, each.content, each.fetched.entry.space_id) for each in shown),
-        ]
-        by_id = {i for fetched, content, _ in bodies for i in self._linked_by_id(content, fetched.entry)}
-        if by_id := by_id - self._targets.keys():
-            self._titles().reach(by_id)
-        for fetched, content, space_id in bodies:
+        ):
             entry = fetched.entry
             if entry.content_id not in self._files and any(
                 _is_nameless(r) and _container_id(r, entry) == entry.content_id for r in content.references
@@ -83,10 +80,7 @@ class References:
             wanted.update(
                 r.id for r in content.references if isinstance(r, model.UserReference) and len(r.id) <= _LONGEST_PERSON
             )
-            for content_id in self._linked_by_id(content, entry):
-                # What is not in scope is not asked for: its title may not stand here.
-                if content_id not in self._targets and (type_ := self._titles().type_of(space_id, content_id)):
-                    linked[type_][content_id] = None
+            by_space[space_id].update(self._linked_by_id(content, entry))
             for person in (entry.creator, entry.last_editor):
                 if person is not None and person.name is not None:
                     self._names.setdefault(person.id, person.name)
@@ -96,9 +90,21 @@ class References:
         if unknown:
             people = self._client.people(unknown)
             self._names.update({i: people.get(i) for i in unknown})
+        self._look_up_linked(by_space)
+
+    def _look_up_linked(self, by_space: Mapping[str, set[str]]) -> None:
+        """Look up what is linked by id. :param by_space: the ids, by the space in which the bodies stand."""
+        linked: dict[LinkedType, set[str]] = {type_: set() for type_ in LINKED}
+        if unknown := set().union(*by_space.values()) - self._targets.keys():
+            self._titles().reach(unknown)
+        for space_id, written in by_space.items():
+            for content_id in written & unknown:
+                # What is not in scope is not asked for: its title may not stand here.
+                if type_ := self._titles().type_of(space_id, content_id):
+                    linked[type_].add(content_id)
         for type_, ids in linked.items():
             if ids:
-                found = self._client.look_up(type_, list(ids))
+                found = self._client.look_up(type_, sorted(ids))
                 self._targets.update({i: found.get(i) for i in ids})
 
     def _linked_by_id(self, content: model.Content, entry: Entry) -> Iterator[str]:
