@@ -239,7 +239,7 @@ def _result(
         throttled_seconds=plan.throttled_seconds + sum(e.throttled_seconds for e in extractions),
         watermark=plan.watermark,
         reconciled=plan.reconciled.get("at") or None,
-        documents={type_: count for type_, count in sorted(totals.documents.items()) if count},
+        documents=totals.by_type,
         follows=plan.base_revision or journal.purged(),
     )
 

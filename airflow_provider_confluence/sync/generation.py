@@ -48,6 +48,11 @@ class Totals:
     failing: int = 0
     unreadable: int = 0
 
+    @property
+    def by_type(self) -> dict[str, int]:
+        """Return the documents by type, where there are any."""
+        return {type_: count for type_, count in sorted(self.documents.items()) if count}
+
     def add(self, records: Iterable[Record]) -> None:
         """Count these too."""
         for record in records:
@@ -90,7 +95,7 @@ class Block:
             start=start,
             size=size,
             spaces=tuple(sorted({record.space_id for record in records} - {""})),
-            documents={type_: n for type_, n in totals.documents.items() if n},
+            documents=totals.by_type,
             pending=totals.pending,
             failing=totals.failing,
             unreadable=totals.unreadable,
@@ -147,9 +152,7 @@ class Generation:
     def __init__(self, storage: Storage, folder: str, revision: int) -> None:
         self.storage = storage
         self.folder = folder
-        self.revision = revision
         self._name = f"{folder}/{_name(revision)}"
-        self._size = 0
         self._hashes_at: tuple[int, int] = (0, 0)
         self._hashes: list[Hashes] | None = None
         # JSON makes a new object of every value. Few are different here: to hold each once saves 15 MB for 100,000 records.
@@ -162,15 +165,15 @@ class Generation:
 
         :raises OwnershipError: when it is another datasource's.
         """
-        self._size = self._there(self.storage.size(self._name))
-        start = max(0, self._size - _TAIL_BYTES)
-        tail = self._there(self.storage.read_part(self._name, start, self._size))
+        size = self._there(self.storage.size(self._name))
+        start = max(0, size - _TAIL_BYTES)
+        tail = self._there(self.storage.read_part(self._name, start, size))
         pointer = _read_pointer(tail)
         if pointer is None:
             return None
         at, hashes = pointer["index"], pointer["hashes"]
         if at < start:
-            start, tail = at, self._there(self.storage.read_part(self._name, at, self._size - at))
+            start, tail = at, self._there(self.storage.read_part(self._name, at, size - at))
         header, *lines = self.storage.unpack_lines(self._name, tail[at - start : len(tail) - _POINTER_BYTES])
         self._check(header)
         self._hashes_at = hashes, at - hashes

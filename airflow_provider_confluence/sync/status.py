@@ -218,7 +218,7 @@ def _committed(journal: Journal, head: Head, configured: str, opened: tuple[Open
         watermark=head.watermark,
         reconciled=head.reconciled.get("at") or None,
         counts=dict(head.counts),
-        documents={type_: count for type_, count in sorted(totals.documents.items()) if count},
+        documents=totals.by_type,
         pending=totals.pending,
         failing=len(failing),
         failures=tuple(_failure(record) for record in failing[:SHOWN_FAILURES]),
