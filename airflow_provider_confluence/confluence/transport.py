@@ -276,7 +276,9 @@ class Transport:
         max_bytes: int,
     ) -> Answer:
         where = f"{method} {urlsplit(self.site).path}{path}"
-        asked = path + ("?" + urlencode(params, doseq=True, safe=",", quote_via=quote) if params else "")
+        # Ids come out of answers, where JSON may hold half a character.
+        query = urlencode(params or {}, doseq=True, safe=",", quote_via=quote, errors="surrogatepass")
+        asked = f"{path}?{query}" if params else path
         kind = f"{method} " + "/".join("#" if any(map(str.isdigit, p)) and p != "v2" else p for p in path.split("/"))
         return self.persist(
             where,
@@ -493,4 +495,4 @@ class Transport:
 
 def quoted_part(value: str) -> str:
     """Return a value as one part of a path, whatever it holds."""
-    return quote(value, safe="") if value not in (".", "..") else value.replace(".", "%2E")
+    return quote(value, safe="", errors="surrogatepass") if value not in (".", "..") else value.replace(".", "%2E")
